@@ -1,0 +1,122 @@
+"""Fills a home's store with requests, through the store's own commits in wide batches.
+
+    backlog   requests with a run each that is ready to be claimed
+    held      requests that their source's buffer holds back
+    finished  requests whose run is completed, each with the whole journal of a real one
+
+The requests are made by the code of the intake, from leads as `wrk` would send them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beltline.cli.opening import Opened, opened_store
+from beltline.composition import publish_files, running_hub
+from beltline.core.limits import PRODUCTION
+from beltline.engine.ids import RunIds
+from beltline.engine.ports import Acceptance, Batch, JournalRow, NewRequest, NewRun, RunFilter
+from beltline.settings import open_home
+from beltline.sources.verification import Received
+from beltline.sources.webhook import Webhook
+from bench import lead
+from bench.measured import process
+
+WIDE = 2_000  # requests a commit
+HEADERS = ((b"content-type", b"application/json"), (b"user-agent", b"bench"))
+
+Journals = list[list[tuple[int, bytes]]]
+
+
+def requests(opened: Opened, source: str, numbers: range, *, held: bool) -> Iterator[NewRequest]:
+    """The leads with these numbers as the source's requests."""
+    webhook = Webhook(opened.files.sources[source], lambda _: None)
+    ids = RunIds(os.urandom)
+    for number in numbers:
+        now = opened.clock.now()
+        received = Received(HEADERS, lead.lead_json(number), now)
+        yield webhook.read(received, ids.new_key(now), held=held, limits=PRODUCTION)
+
+
+async def fill(
+    opened: Opened,
+    source: str,
+    numbers: range,
+    accept: Callable[[int, NewRequest], Acceptance],
+    *,
+    held: bool,
+) -> None:
+    """Commits the requests, `WIDE` at a time."""
+    made = enumerate(requests(opened, source, numbers, held=held), start=numbers.start)
+    while batch := [accept(n, request) for _, (n, request) in zip(range(WIDE), made, strict=False)]:
+        await opened.store.commit(Batch(acceptances=batch))
+
+
+async def load(home: Path, kind: str, source: str, first: int, count: int) -> dict[str, Any]:
+    """Loads `count` requests, their leads numbered from `first`."""
+    journals: Journals = []
+    if kind == "finished":
+        journals = await _finish_two(home, source)
+    began = time.perf_counter()
+    async with opened_store(home) as opened:
+        await publish_files(opened.home, opened.processes)
+        version_id, _ = opened.processes.newest(opened.files.sources[source].process)
+        numbers = range(first, first + count)
+
+        def held(_: int, request: NewRequest) -> Acceptance:
+            return Acceptance(request)
+
+        def ready(_: int, request: NewRequest) -> Acceptance:
+            run = NewRun(request.key, version_id, "moving", request.accepted_at, owned=False)
+            return Acceptance(request, run)
+
+        def finished(number: int, request: NewRequest) -> Acceptance:
+            run = NewRun(request.key, version_id, "completed", None, owned=False)
+            rows = [JournalRow(request.key, seq, entry) for seq, entry in journals[number % 2]]
+            return Acceptance(request, run, rows)
+
+        accept = {"held": held, "backlog": ready, "finished": finished}[kind]
+        await fill(opened, source, numbers, accept, held=kind == "held")
+    return {"requests": count, "seconds": time.perf_counter() - began}
+
+
+async def _finish_two(home: Path, source: str) -> Journals:
+    """Has the hub finish an even lead and an odd one, and gives their journals: rows of the
+    number of their first event, and the entry.
+    """
+    await load(home, "backlog", source, 0, 2)
+    async with running_hub(open_home(home)) as running:
+        await process.until_idle(running)
+        journals: Journals = [[], []]
+        for record in await running.store.runs(RunFilter(), 2):
+            _, stored = await running.store.run(record.key)
+            assert stored is not None
+            number = msgspec.json.decode(stored.body)["lead_id"]
+            seq = 0
+            for entry in stored.entries:
+                journals[number].append((seq, entry))
+                seq += len(msgspec.json.decode(entry)[2])
+    return journals
+
+
+def main() -> None:
+    """Loads what the options say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--kind", choices=["backlog", "held", "finished"], required=True)
+    parser.add_argument("--source", default="leads")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, required=True)
+    options = parser.parse_args()
+    process.run(load(options.home, options.kind, options.source, options.first, options.count))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Where the benchmark works: a folder on the disk, homes in it, and fresh processes to measure.
+
+Each measurement runs in a process of its own, so that none inherits another's memory or caches.
+Such a process (`bench/measured/*.py`) prints one JSON object as its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CHILD_S = 300  # no measurement takes so long; one that does is stuck
+
+
+class Failed(Exception):
+    """A measured process failed; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A hub that serves: its address, its process id, and how long it took to be ready."""
+
+    address: str
+    pid: int
+    ready_s: float
+
+    def memory_mib(self, which: str = "VmHWM") -> float:
+        """The process's memory in MiB: at its highest (`VmHWM`), or now (`VmRSS`)."""
+        return memory_mib(self.pid, which)
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU that the process has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int | str, which: str = "VmHWM") -> float:
+    """The memory of a process in MiB. `VmHWM` begins anew with each program that is started,
+    unlike `ru_maxrss`, which a child takes over from whoever started it.
+    """
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"{which}:"):
+            return int(line.split()[1]) / 1_024
+    return 0.0
+
+
+class Stand:
+    """The folder of one run of the benchmark, and the ways to start things in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.raw: list[dict[str, Any]] = []
+
+    def home(self, name: str) -> Path:
+        """A fresh home: a copy of bench/home with no data."""
+        path = self.folder / name
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(ROOT / "bench" / "home", path, ignore=shutil.ignore_patterns("data"))
+        (path / "data").mkdir(mode=0o700)
+        return path
+
+    def drop(self, home: Path) -> None:
+        """Removes a home: some are gigabytes."""
+        shutil.rmtree(home, ignore_errors=True)
+
+    def measure(
+        self, module: str, *arguments: object, python: Path | None = None, timeout_s: float = CHILD_S
+    ) -> dict[str, Any]:
+        """Runs `python -m module` and gives the object that it printed. Raises `Failed`."""
+        command = [str(python or sys.executable), "-m", module, *map(str, arguments)]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{module} did not end within {timeout_s:g} s") from None
+        lines = done.stdout.strip().splitlines()
+        if done.returncode or not lines:
+            told = (done.stderr or done.stdout).strip()[-2_000:]
+            raise Failed(f"{module} ended with {done.returncode}: {told}")
+        found: dict[str, Any] = json.loads(lines[-1])
+        self.raw.append({"module": module, "arguments": [str(a) for a in arguments], **found})
+        return found
+
+    @contextmanager
+    def serving(self, home: Path, *, ready_within_s: float = 60) -> Iterator[Served]:
+        """Runs `beltline serve` on a home until the block ends, then stops it cleanly.
+
+        Raises `Failed` where it does not get ready, or does not end well.
+        """
+        log = (self.folder / f"{home.name}.log").open("wb")
+        command = [sys.executable, "-m", "beltline", "serve", "--home", str(home), "--port", "0"]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            address = self._address(process, Path(log.name), began + ready_within_s)
+            ready_s = _ready_after(address, began, ready_within_s)
+            yield Served(address, process.pid, ready_s)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            log.close()
+        if process.returncode not in (0, -signal.SIGTERM):
+            said = Path(log.name).read_text(encoding="utf-8")[-2_000:]
+            raise Failed(f"beltline serve ended with {process.returncode}: {said}")
+
+    def _address(self, process: subprocess.Popen[bytes], log: Path, until: float) -> str:
+        """The address that the server says it listens on."""
+        while time.perf_counter() < until and process.poll() is None:
+            for word in log.read_text(encoding="utf-8").split():
+                if word.startswith("http://"):
+                    return word
+            time.sleep(0.01)
+        raise Failed(f"beltline serve did not start: {log.read_text(encoding='utf-8')[-2_000:]}")
+
+
+def environment() -> dict[str, str]:
+    """The environment of a measured process: the sources and this package can be imported."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+
+
+def _ready_after(address: str, began: float, within_s: float) -> float:
+    """Seconds from the start of the process until /readyz answered 200."""
+    while (passed := time.perf_counter() - began) < within_s:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return time.perf_counter() - began
+        except urllib.error.HTTPError:
+            pass  # it answers, and is not ready yet
+        time.sleep(0.01)
+    raise Failed(f"/readyz gave no 200 within {passed:.0f} s")

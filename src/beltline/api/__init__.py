@@ -1,0 +1,1 @@
+"""The HTTP API: where requests come in, and where people and programs look and decide."""

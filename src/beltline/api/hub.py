@@ -1,0 +1,67 @@
+"""What the API is given: the parts of a running hub, made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from beltline.api.fresh import Fresh
+from beltline.catalog.catalog import Catalog
+from beltline.core.limits import Limits
+from beltline.definition.connection import ConnectionFile
+from beltline.definition.source import Source
+from beltline.engine.node import Node
+from beltline.engine.ports import Clock, Store, TokenRecord
+from beltline.engine.processes import ProcessBook
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the API itself counts, for the metrics: answers of the intake by status."""
+
+    intake_answers: dict[int, int] = field(default_factory=dict)
+
+    def count_intake(self, status: int) -> None:
+        """One more answer."""
+        self.intake_answers[status] = self.intake_answers.get(status, 0) + 1
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A running hub as the API sees it.
+
+    `sources` and `connections` may be changed while it runs. `secret` gives the value that a
+    source's `${NAME}` stands for, None where it is not set.
+    """
+
+    node: Node
+    store: Store
+    processes: ProcessBook
+    sources: Mapping[str, Source]
+    connections: Mapping[str, ConnectionFile]
+    catalog: Catalog
+    clock: Clock
+    limits: Limits
+    secret: Callable[[str], str | None]
+    counters: Counters = field(default_factory=Counters)
+    source_states: Fresh[dict[str, str]] = field(init=False)
+    tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source_states", Fresh(self.store.source_state, self.clock))
+        object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
+
+    async def holds_back(self, source: Source) -> bool:
+        """Whether the source's requests go into its buffer now: as a person set it, else as its
+        file says.
+        """
+        state = (await self.source_states.get()).get(source.name)
+        return state == "paused" if state is not None else source.release == "paused"
+
+    def wake_runs(self) -> None:
+        """Runs may have become ready, and messages may wait: the loader is to look now."""
+        self.node.loader.expect(self.clock.now())
+        self.node.loader.ring()
+
+    async def _load_tokens(self) -> dict[bytes, TokenRecord]:
+        return {token.hash: token for token in await self.store.tokens()}

@@ -1,0 +1,149 @@
+"""The catalogue: all modules that a hub has, as a value.
+
+It is found once and handed down, never global, so that a test or a tenant can have its own, and
+another set can be tried beside the running one. A step names a module as `name` (the highest
+version), as `name@version`, or by a name that `beltline.toml` binds to one of these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from beltline.catalog.invocation import Invocation, invocation_of
+from beltline.catalog.parameters import check_parameters
+from beltline.core.limits import LIMITS
+from beltline.definition.finding import nearest
+from beltline.definition.modules import ModuleEntry
+from beltline.sdk import Module
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)*")
+
+
+class CatalogError(Exception):
+    """The modules or their bindings do not fit together; the text says which, and what to do."""
+
+
+class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for."""
+
+    use: str
+
+
+class Catalog:
+    """Modules by name. Immutable; it fulfils `definition.modules.ModuleIndex`."""
+
+    __slots__ = ("_aliases", "_entries", "_invocations", "_newest")
+
+    def __init__(
+        self,
+        modules: Iterable[Module[Any, Any]] = (),
+        aliases: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`aliases` gives further names, each for a `name` or a `name@version`.
+
+        Raises `CatalogError` where two modules have one name and version, or where an alias leads
+        to no module.
+        """
+        self._invocations: dict[str, Invocation] = {}
+        self._entries: dict[str, ModuleEntry] = {}
+        self._newest: dict[str, str] = {}
+        for module in sorted(modules, key=lambda one: (one.name, one.version)):
+            _check_name(module)
+            if module.pinned in self._invocations:
+                raise CatalogError(
+                    f"two modules are {module.pinned}: rename one, or raise its version"
+                )
+            self._invocations[module.pinned] = invocation_of(module)
+            self._entries[module.pinned] = _entry(module)
+            self._newest[module.name] = module.pinned
+        self._aliases = {alias: self._target(alias, use) for alias, use in aliases.items()}
+
+    def __iter__(self) -> Iterator[Module[Any, Any]]:
+        """Every module, by name and version."""
+        return (invocation.module for invocation in self._invocations.values())
+
+    def __len__(self) -> int:
+        return len(self._invocations)
+
+    def find(self, name: str) -> ModuleEntry | None:
+        """What a definition needs to know of the module that a step names, or None."""
+        pinned = self._pinned(name)
+        return None if pinned is None else self._entries[pinned]
+
+    def names(self) -> Collection[str]:
+        """Every name that a step can use, without versions."""
+        return sorted({*self._newest, *self._aliases})
+
+    def module(self, name: str) -> Module[Any, Any] | None:
+        """The declaration, by any name that `find` knows."""
+        pinned = self._pinned(name)
+        return None if pinned is None else self._invocations[pinned].module
+
+    def invocation(self, pinned: str) -> Invocation | None:
+        """The module that a published step is pinned to (`name@version`), ready to be called."""
+        return self._invocations.get(pinned)
+
+    def bound(self, bindings: Mapping[str, Binding]) -> Catalog:
+        """This catalogue with further names for its modules.
+
+        A binding may take the name of a module and so put another one in its place. Raises
+        `CatalogError` where a binding leads to no module.
+        """
+        targets = {
+            alias: self._pinned(binding.use) or binding.use for alias, binding in bindings.items()
+        }
+        return Catalog(self, {**self._aliases, **targets})
+
+    def restricted(self, names: Collection[str]) -> Catalog:
+        """This catalogue with the named modules only, in all their versions.
+
+        Raises `CatalogError` for a name that no module has.
+        """
+        unknown = sorted(set(names) - self._newest.keys())
+        if unknown:
+            raise CatalogError(f"no module has the name {unknown[0]!r}")
+        kept = [module for module in self if module.name in names]
+        pinned = {module.pinned for module in kept}
+        return Catalog(kept, {alias: use for alias, use in self._aliases.items() if use in pinned})
+
+    def extended(self, modules: Iterable[Module[Any, Any]]) -> Catalog:
+        """This catalogue with further modules. Raises `CatalogError` where two are the same."""
+        return Catalog([*self, *modules], self._aliases)
+
+    def _pinned(self, name: str) -> str | None:
+        if name in self._aliases:
+            return self._aliases[name]
+        return name if name in self._invocations else self._newest.get(name)
+
+    def _target(self, alias: str, use: str) -> str:
+        pinned = use if use in self._invocations else self._newest.get(use)
+        if pinned is None:
+            near = nearest(use, self._newest)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise CatalogError(f"[modules.{alias}] uses {use!r}, and no module has this name{hint}")
+        return pinned
+
+
+def _entry(module: Module[Any, Any]) -> ModuleEntry:
+    return ModuleEntry(
+        pinned=module.pinned,
+        effect=module.effect,
+        connection_kind=module.connection,
+        check=partial(check_parameters, module.config),
+    )
+
+
+def _check_name(module: Module[Any, Any]) -> None:
+    if len(module.name) > LIMITS.name_bytes or _NAME.fullmatch(module.name) is None:
+        raise CatalogError(
+            f"the module name {module.name[: LIMITS.name_bytes]!r} is not allowed: write small"
+            " letters, digits and single dashes, in parts that are joined by dots"
+        )
+    if module.version < 1:
+        raise CatalogError(f"the module {module.name!r} has the version {module.version}: write 1")

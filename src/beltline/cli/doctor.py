@@ -1,0 +1,68 @@
+"""`beltline doctor`: whether a home can be served, and what stands in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from pathlib import Path
+
+import apsw
+import typer
+
+from beltline import __version__
+from beltline.cli.check import check_file
+from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
+from beltline.cli.opening import opened_store
+from beltline.composition import DEFINITIONS, HomeFiles, read_home
+from beltline.definition.source import VerifyNone
+from beltline.settings import SettingsError, open_home, secret_reader
+
+
+def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
+    """Look at the settings, the files, the secrets and the store. Exit 0 when all is well."""
+    typer.echo(
+        f"beltline {__version__}, Python {platform.python_version()}, "
+        f"SQLite {apsw.sqlite_lib_version()}"
+    )
+    opened = open_home(home)
+    files = read_home(opened)
+    findings = list(files.findings)
+    for path in opened.files("processes", *DEFINITIONS):
+        findings.extend(check_file(path, opened, files))
+    troubles = [str(finding) for finding in findings if finding.severity == "error"]
+    troubles.extend(_missing_secrets(files))
+    typer.echo(
+        f"home {opened.path.resolve()}: {len(files.catalog)} modules, "
+        f"{len(files.sources)} sources, {len(files.connections)} connections"
+    )
+    typer.echo(f"store {store or opened.store_url}: {asyncio.run(_store_line(home, store))}")
+    for trouble in troubles:
+        typer.echo(trouble)
+    typer.echo("all is well" if not troubles else f"{len(troubles)} to mend")
+    if troubles:
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def _missing_secrets(files: HomeFiles) -> list[str]:
+    """What a connection or a source needs and nobody has set."""
+    read = secret_reader()
+    wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
+    wanted += [
+        (f"source {one.name}", one.verify.secret)
+        for one in files.sources.values()
+        if not isinstance(one.verify, VerifyNone)
+    ]
+    missing = []
+    for what, secret in wanted:
+        if secret is not None:
+            try:
+                read(secret.name)
+            except SettingsError as wrong:
+                missing.append(f"{what}: {wrong}")
+    return missing
+
+
+async def _store_line(home: Path, url: str | None) -> str:
+    async with opened_store(home, url) as opened:
+        counts = await opened.store.counts()
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

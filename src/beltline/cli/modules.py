@@ -1,0 +1,114 @@
+"""`beltline modules`: what steps can use, and the beginning of a module of one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beltline.catalog.schema import module_schema
+from beltline.cli.console import HomeOption, JsonOption, fail, print_json, print_rows, say
+from beltline.composition import read_home
+from beltline.settings import open_home
+
+app = typer.Typer(help="See the modules, and begin your own.", no_args_is_help=True)
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_NEW = '''\
+"""{title}."""
+
+from typing import Annotated
+
+from beltline.sdk import Config, Context, Example, Module, Output, Reject, Retry, field
+
+
+class {type}Config(Config):
+    """What the step is given."""
+
+    text: Annotated[str, field("Text", "The text to work on.", examples=["hello"])]
+
+
+class {type}Output(Output):
+    """What the step adds to the document."""
+
+    text: Annotated[str, field("Text", "The text in capital letters.")]
+
+
+async def {function}(config: {type}Config, context: Context) -> {type}Output | Retry | Reject:
+    """Return Retry when the world was not ready, Reject when trying again cannot help.
+
+    `context.key` is the idempotency key; `context.http` is the way out.
+    """
+    return {type}Output(text=config.text.upper())
+
+
+module = Module(
+    name="{name}",
+    version=1,
+    summary="{title}.",
+    category="site",
+    icon="puzzle",
+    effect="idempotent",
+    config={type}Config,
+    output={type}Output,
+    handler={function},
+    examples=(Example("A greeting", {{"text": "hello"}}, {{"text": "HELLO"}}),),
+)
+'''
+
+
+@app.command("list")
+def list_modules(home: HomeOption = Path(), as_json: JsonOption = False) -> None:
+    """List all modules of a home, shipped ones and its own."""
+    catalog = read_home(open_home(home)).catalog
+    rows = [
+        {
+            "name": module.name,
+            "version": module.version,
+            "effect": module.effect,
+            "connection": module.connection,
+            "summary": module.summary,
+        }
+        for module in catalog
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("name", "version", "effect", "connection", "summary")
+        print_rows(columns, ([row[column] for column in columns] for row in rows))
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The module's name.")],
+    home: HomeOption = Path(),
+) -> None:
+    """Show a module: its parameters, its result, its examples, as JSON."""
+    catalog = read_home(open_home(home)).catalog
+    module = catalog.module(name)
+    if module is None:
+        fail(f"there is no module {name!r}; `beltline modules list` shows them")
+    print_json(module_schema(module))
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters and dashes.")],
+    home: HomeOption = Path(),
+) -> None:
+    """Write the beginning of a module into the home's `modules` folder."""
+    if not _NAME.fullmatch(name):
+        fail(f"{name!r} cannot name a module; write small letters, digits and dashes", 2)
+    function = name.replace("-", "_")
+    file = open_home(home).path / "modules" / f"{function}.py"
+    if file.exists():
+        fail(f"{file} is there already")
+    type_name = "".join(part.capitalize() for part in name.split("-"))
+    title = name.replace("-", " ").capitalize()
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(
+        _NEW.format(name=name, function=function, type=type_name, title=title), encoding="utf-8"
+    )
+    say(f"{file} is written; a step uses it as `module: {name}`")

@@ -1,0 +1,130 @@
+"""`beltline serve`: the hub, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+import uvloop
+
+from beltline.api.app import create_app
+from beltline.api.tokens import new_token
+from beltline.cli.console import HomeOption, StoreOption, say
+from beltline.composition import Running, publish_files, running_hub
+from beltline.logs import Redaction, configure_logs
+from beltline.settings import Home, open_home
+
+_log = structlog.get_logger()
+
+# Threads hand over the interpreter lock at most this late; the store's writer and the handlers
+# wait for it while the belt decides. Measured: the default of 5 ms costs a tenth of the speed.
+SWITCH_INTERVAL_S = 0.001
+# What a run allocates lives for milliseconds and holds no cycles: look for those seldom.
+GC_THRESHOLDS = (50_000, 20, 50)
+HOUSEKEEPING_S = 1.0
+HELD_CONNECTIONS_S = 75
+
+
+def serve(
+    home: HomeOption = Path(),
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65_535, help="Port; 0 takes a free one.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Serve a home: accept requests and move runs until SIGTERM or Ctrl-C."""
+    redaction = Redaction()
+    configure_logs(redaction)
+    opened = open_home(home)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    uvloop.run(_serve(opened, host, port, store, redaction))
+
+
+async def _serve(
+    home: Home, host: str | None, port: int | None, url: str | None, redaction: Redaction
+) -> None:
+    async with running_hub(home, url=url, redaction=redaction) as running:
+        for finding in (*running.files.findings, *await publish_files(home, running.processes)):
+            say(str(finding))
+        await _first_token(running)
+        server = _Server(
+            uvicorn.Config(
+                create_app(running.hub),
+                host=host or home.settings.server.host,
+                port=home.settings.server.port if port is None else port,
+                loop="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=HELD_CONNECTIONS_S,
+                timeout_graceful_shutdown=round(home.settings.stopping.grace_s) + 1,
+            )
+        )
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        housekeeping = asyncio.create_task(_keep_house(home, running))
+        serving = asyncio.create_task(server.serve())
+        try:
+            await asyncio.wait({serving, running.ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            housekeeping.cancel()
+            server.should_exit = True
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(housekeeping, serving, return_exceptions=True)
+        if running.ended.done():
+            running.ended.result()
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                say(f"beltline listens on http://{host}:{port}")
+
+
+async def _first_token(running: Running) -> None:
+    """At the first start there must be a way in: an admin token, shown this one time."""
+    if not await running.store.tokens():
+        token, record = new_token("admin", "first start", running.node.clock.now())
+        await running.store.put_token(record)
+        say(f"admin token (shown once): {token}")
+
+
+async def _keep_house(home: Home, running: Running) -> None:
+    """Each second: what others changed in the store or in the home's files, and what expired."""
+    seen = _stamps(home)
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_S)
+        try:
+            await running.store.purge_values(running.node.clock.now(), running.hub.limits.batch)
+            now = _stamps(home)
+            if now != seen:
+                seen = now
+                for finding in await publish_files(home, running.processes):
+                    say(str(finding))
+        except Exception:  # noqa: BLE001 - housekeeping must go on; the node tells a broken store
+            _log.exception("housekeeping failed; it is tried again")
+
+
+def _stamps(home: Home) -> dict[str, tuple[int, int]]:
+    """When each process file was last changed, and its size."""
+    stamps = {}
+    for path in home.files("processes", ".yaml", ".yml", ".json"):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            stamps[str(path)] = (found.st_mtime_ns, found.st_size)
+    return stamps

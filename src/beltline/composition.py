@@ -1,0 +1,275 @@
+"""The one place that constructs things: a home becomes a running hub.
+
+    home ──> catalog, connections, sources ──> store ──> processes ──> node ──> hub
+
+`running_hub` holds it together: what it opens it closes, in the opposite order, and a clean stop
+lets calls that are under way answer before it hands the runs over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from beltline.api.hub import Hub
+from beltline.catalog.catalog import Catalog, CatalogError
+from beltline.catalog.discovery import installed, of_home
+from beltline.definition.connection import ConnectionFile, read_connection
+from beltline.definition.finding import Finding
+from beltline.definition.source import Source, read_source
+from beltline.egress.client import OutgoingClient
+from beltline.engine.buffers import Buffers
+from beltline.engine.memory import StoredMemory
+from beltline.engine.node import Node
+from beltline.engine.ports import Clock, Format, Store
+from beltline.engine.processes import ProcessBook, Refusal
+from beltline.logs import Redaction, report, run_logger
+from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
+from beltline.sdk import Connection, Secret
+from beltline.settings import Home, SettingsError, secret_reader
+from beltline.stores import open_store
+from beltline.transports.event import EventTransport, Surroundings
+
+_log = structlog.get_logger()
+
+DEFINITIONS = (".yaml", ".yml", ".json")
+
+
+class HomeFiles(msgspec.Struct):
+    """What a home's files say, checked: the good ones by name, and all findings."""
+
+    catalog: Catalog
+    sources: dict[str, Source]
+    connections: dict[str, ConnectionFile]
+    findings: list[Finding]
+
+    def connection_kinds(self) -> dict[str, str]:
+        """The kind of each connection, for the checks of steps."""
+        return {name: connection.kind for name, connection in self.connections.items()}
+
+
+def read_home(home: Home) -> HomeFiles:
+    """Reads modules, sources and connections. A file with errors is left out and told. Raises
+    `SettingsError` where modules do not fit together.
+    """
+    shipped = installed()
+    own = of_home(home.path / "modules")
+    findings = [
+        Finding(failure.source, failure.line or 1, 1, "error", failure.message)
+        for failure in (*shipped.failures, *own.failures)
+    ]
+    try:
+        catalog = Catalog(shipped.modules).extended(own.modules)
+        catalog = catalog.bound(home.settings.modules)
+    except CatalogError as wrong:
+        raise SettingsError(str(wrong)) from wrong
+    connections: dict[str, ConnectionFile] = {}
+    for path in home.files("connections", *DEFINITIONS):
+        one = read_connection(_text(path), name=path.stem, file=str(path))
+        findings.extend(one.findings)
+        if one.connection is not None:
+            connections[one.connection.name] = one.connection
+    processes = [path.stem for path in home.files("processes", *DEFINITIONS)]
+    sources: dict[str, Source] = {}
+    for path in home.files("sources", *DEFINITIONS):
+        other = read_source(_text(path), name=path.stem, file=str(path), processes=processes)
+        findings.extend(other.findings)
+        if other.source is not None:
+            sources[other.source.name] = other.source
+    return HomeFiles(catalog, sources, connections, findings)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as wrong:
+        raise SettingsError(f"{path} is not UTF-8 text: {wrong}") from wrong
+
+
+class Connections:
+    """The connections of a home with their secrets filled in, as handlers are given them."""
+
+    def __init__(self, files: Mapping[str, ConnectionFile], redaction: Redaction) -> None:
+        self._files = files
+        self._redaction = redaction
+        self._secret = secret_reader()
+        self._ready: dict[str, Connection] = {}
+
+    def get(self, name: str) -> Connection | None:
+        """The connection; None where there is none. Raises `SettingsError` for a secret that is
+        not set, which fails the step that needs it and no other.
+        """
+        ready = self._ready.get(name)
+        file = self._files.get(name)
+        if ready is not None or file is None:
+            return ready
+        secret = None if file.secret is None else self._secret(file.secret.name)
+        if secret is not None:
+            self._redaction.add(secret)
+        ready = Connection(
+            name=file.name,
+            kind=file.kind,
+            address=file.address,
+            secret=None if secret is None else Secret(secret),
+            options={"private_addresses": file.private_addresses},
+        )
+        self._ready[name] = ready
+        return ready
+
+
+def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
+    """The buffers of a home's sources."""
+    paused = frozenset(name for name, source in files.sources.items() if source.release == "paused")
+    processes = {name: source.process for name, source in files.sources.items()}
+    return Buffers(store, book, clock, processes, paused)
+
+
+class Running(msgspec.Struct):
+    """A hub that runs. `ended` is done when one of its coroutines ended, with the reason."""
+
+    hub: Hub
+    node: Node
+    store: Store
+    processes: ProcessBook
+    files: HomeFiles
+    redaction: Redaction
+    ended: asyncio.Future[None]
+
+
+@asynccontextmanager
+async def running_hub(
+    home: Home,
+    *,
+    url: str | None = None,
+    durable: bool = True,
+    redaction: Redaction | None = None,
+) -> AsyncIterator[Running]:
+    """Opens a home's hub, recovers what an unclean end left, and runs it until the block ends.
+
+    Raises `SettingsError`, and the errors of `stores.open_store`.
+    """
+    files = read_home(home)
+    redaction = redaction or Redaction()
+    limits = home.settings.effective_limits()
+    if url is None:
+        home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = await open_store(url or home.store_url, exclusive=True, durable=durable)
+    clock = SystemClock()
+    mailbox = AsyncioMailbox()
+    http = OutgoingClient()
+    connections = Connections(files.connections, redaction)
+    transport = EventTransport(
+        files.catalog.invocation,
+        Surroundings(http, StoredMemory(store, clock), run_logger, connections.get),
+        mailbox,
+        limits,
+    )
+    processes = ProcessBook(store, files.catalog, files.connection_kinds(), clock)
+    node = Node(
+        store=store,
+        transport=transport,
+        processes=processes,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=AsyncioBell,
+        new_reply=AsyncioReply,
+        report=report,
+        limits=limits,
+    )
+    hub = Hub(
+        node=node,
+        store=store,
+        processes=processes,
+        sources=files.sources,
+        connections=files.connections,
+        catalog=files.catalog,
+        clock=clock,
+        limits=limits,
+        secret=_lenient(secret_reader()),
+    )
+    recovered = await node.recover()
+    if recovered:
+        _log.warning("recovered runs that an unclean end left behind", runs=recovered)
+    for name, reason in (await processes.load()).items():
+        _log.error("a process cannot be used", process=name, reason=reason)
+    ended = asyncio.get_running_loop().create_future()
+    tasks = [asyncio.create_task(coroutine) for coroutine in node.coroutines()]
+    for task in tasks:
+        task.add_done_callback(lambda done: _tell_end(done, ended))
+    try:
+        yield Running(hub, node, store, processes, files, redaction, ended)
+    finally:
+        if not ended.done():
+            await _drain(node, transport, home.settings.stopping.grace_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        transport.close()
+        if not ended.done():
+            await store.hand_over()
+            ended.cancel()
+        await store.close()
+
+
+def _lenient(read: Callable[[str], str]) -> Callable[[str], str | None]:
+    """The API refuses the senders of a source whose secret is not set, and goes on."""
+
+    def secret(name: str) -> str | None:
+        try:
+            return read(name)
+        except SettingsError:
+            return None
+
+    return secret
+
+
+def _tell_end(task: asyncio.Task[None], ended: asyncio.Future[None]) -> None:
+    if task.cancelled() or ended.done():
+        return
+    error = task.exception()
+    if error is not None:
+        ended.set_exception(error)
+    else:
+        ended.set_result(None)
+
+
+async def _drain(node: Node, transport: EventTransport, grace_s: float) -> None:
+    """Lets calls that are under way answer, and what was decided become durable."""
+    node.drain()
+    try:
+        async with asyncio.timeout(grace_s):
+            await transport.idle()
+            await node.flush()
+    except TimeoutError:
+        _log.warning("stopped while calls were under way", calls=transport.under_way())
+
+
+async def publish_files(home: Home, processes: ProcessBook) -> list[Finding]:
+    """Publishes the home's process files that differ from their newest version. Gives all
+    findings; a file with errors changes nothing, and its last good version stays.
+    """
+    findings: list[Finding] = []
+    for path in home.files("processes", *DEFINITIONS):
+        findings.extend(await publish_file(path, processes))
+    return findings
+
+
+async def publish_file(path: Path, processes: ProcessBook) -> list[Finding]:
+    """Publishes one process file, if it differs from its newest version."""
+    kind: Format = "json" if path.suffix == ".json" else "yaml"
+    try:
+        text = await asyncio.to_thread(path.read_text, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as wrong:
+        return [Finding(str(path), 1, 1, "error", f"cannot be read: {wrong}")]
+    try:
+        _, warnings = await processes.publish(path.stem, text, kind, str(path))
+    except Refusal as refusal:
+        return refusal.findings
+    return warnings

@@ -1,0 +1,144 @@
+"""The supervisor: given a run, what happened, and the time, what follows.
+
+`decide` is a pure function. It reads the run and gives a `Decision`: the events that become the
+next journal row, and the calls that may leave the hub once that row is durable. It never changes
+the run; `advance` does, through `run.apply`, the one writer.
+
+    input ──> decide ──> Decision(events, calls) ──> commit ──> dispatch the calls
+                              │
+                              └──> advance: the run as its journal now tells it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from beltline.core.commands import carry_out
+from beltline.core.events import Error, Event, RunStarted
+from beltline.core.inputs import (
+    Answered,
+    AttemptFailed,
+    Cancel,
+    GoTo,
+    Input,
+    Recovered,
+    Retry,
+    SetAside,
+    Skip,
+    Start,
+    TimePassed,
+)
+from beltline.core.run import Run, Visit, VisitKey, apply
+from beltline.core.turn import Call, Turn
+
+
+class Decision(msgspec.Struct):
+    """What follows. Without events the input came too late, or nothing is due.
+
+    `inputs` are the parameters of the visits that start, for `advance`.
+    """
+
+    at: int
+    events: list[Event]
+    calls: list[Call]
+    inputs: dict[VisitKey, Any]
+
+
+def decide(run: Run, input: Input, now: int) -> Decision:
+    """What follows from `input` at `now` (Unix milliseconds). Deterministic; changes nothing."""
+    turn = Turn(run, now)
+    _RULES[type(input)](turn, input)
+    turn.settle()
+    return Decision(now, turn.events, [] if turn.ended else turn.calls, turn.inputs)
+
+
+def advance(run: Run, decision: Decision) -> None:
+    """Makes a decision part of its run."""
+    apply(run, decision.events, decision.at, decision.inputs)
+
+
+def _start(turn: Turn, input: Start) -> None:
+    process = turn.run.process
+    if turn.run.started:
+        return
+    turn.events.append(RunStarted(process.name, process.version, process.start))
+    turn.arrive(process.start)
+
+
+def _awaited(turn: Turn, step: str, visit: int, attempt: int) -> Visit | None:
+    """The open visit that this answer belongs to; None fences off what came too late."""
+    found = turn.run.open.get((step, visit))
+    if found is None or found.phase != "dispatched" or found.attempt != attempt:
+        return None
+    return found
+
+
+def _answered(turn: Turn, input: Answered) -> None:
+    if _awaited(turn, input.step, input.visit, input.attempt) is not None:
+        step = turn.run.process.steps[input.step]
+        turn.complete(step, input.visit, input.attempt, input.result, input.size)
+
+
+def _attempt_failed(turn: Turn, input: AttemptFailed) -> None:
+    visit = _awaited(turn, input.step, input.visit, input.attempt)
+    if visit is not None:
+        turn.fail(
+            turn.run.process.steps[input.step],
+            input.visit,
+            input.attempt,
+            visit.failures,
+            input.error,
+            final=input.final,
+            after_ms=input.after_ms,
+        )
+
+
+def _time_passed(turn: Turn, input: TimePassed) -> None:
+    for visit in turn.run.open.values():
+        if visit.phase == "dead" or visit.at > turn.at:
+            continue
+        step = turn.run.process.steps[visit.step]
+        if visit.phase == "dispatched":
+            text = f"no answer within {step.timeout_ms / 1000:g} s"
+            turn.fail(step, visit.number, visit.attempt, visit.failures, Error("timeout", text))
+        elif visit.phase == "backoff":
+            turn.dispatch_again(visit, "retry")
+        else:
+            turn.complete(step, visit.number, visit.attempt, {"until": visit.at}, 24)
+
+
+def _recovered(turn: Turn, input: Recovered) -> None:
+    for visit in turn.run.open.values():
+        if visit.phase == "dispatched":
+            turn.dispatch_again(visit, "recovered")
+
+
+def _set_aside(turn: Turn, input: SetAside) -> None:
+    for visit in turn.run.open.values():
+        if visit.phase == "dispatched":
+            step = turn.run.process.steps[visit.step]
+            turn.fail(
+                step,
+                visit.number,
+                visit.attempt,
+                visit.failures,
+                Error("crash", input.reason),
+                dead=True,
+            )
+
+
+_RULES: dict[type, Callable[[Turn, Any], None]] = {
+    Start: _start,
+    Answered: _answered,
+    AttemptFailed: _attempt_failed,
+    TimePassed: _time_passed,
+    Recovered: _recovered,
+    SetAside: _set_aside,
+    Retry: carry_out,
+    Skip: carry_out,
+    GoTo: carry_out,
+    Cancel: carry_out,
+}

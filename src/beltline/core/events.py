@@ -1,0 +1,191 @@
+"""What a run's journal says: every event that can happen to a run, in the past tense.
+
+One journal row holds the events of one decision, in order, as JSON that can be read without this
+code: `[format, at, [["step-completed", "find-contact", 1, 1, {…}, …], …]]`. Each event is an array
+that begins with its name. A format once written stays readable: a change of an event's fields
+appends fields with defaults, and anything else is a new `FORMAT`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+FORMAT = 1
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Why an attempt failed. `kind` is for conditions, `message` for people.
+
+    Kinds: `retry` (the handler asked for it), `reject`, `exception`, `timeout`, `expression`,
+    `input`, `result`, `limit`, `crash`, `module`.
+    """
+
+    kind: str
+    message: str
+
+
+class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a completed step led where it led: the deciding conditions and what they read."""
+
+    by: tuple[str, ...] = ()
+    saw: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+
+
+class RunStarted(msgspec.Struct, frozen=True, array_like=True, tag="run-started"):
+    """A request went on the belt; tokens arrived at `to`."""
+
+    process: str
+    version: int
+    to: tuple[str, ...]
+
+
+class StepStarted(msgspec.Struct, frozen=True, array_like=True, tag="step-started"):
+    """An attempt of a visit was decided on, and is dispatched once this is durable.
+
+    `input` is the hash of the resolved parameters, empty where they did not resolve. `given` holds
+    parameters that a person gave in their place. `reason` is empty for a first attempt.
+    """
+
+    step: str
+    visit: int
+    attempt: int
+    module: str
+    transport: str
+    input: str
+    reason: str = ""
+    given: dict[str, Any] | None = None
+
+
+class StepWaiting(msgspec.Struct, frozen=True, array_like=True, tag="step-waiting"):
+    """A visit waits for a moment, in Unix milliseconds."""
+
+    step: str
+    visit: int
+    until: int
+
+
+class StepCompleted(msgspec.Struct, frozen=True, array_like=True, tag="step-completed"):
+    """A visit gave its result (`size` bytes as JSON); its token went to `to`."""
+
+    step: str
+    visit: int
+    attempt: int
+    result: Any
+    size: int
+    to: tuple[str, ...]
+    because: Because | None = None
+
+
+class StepFailed(msgspec.Struct, frozen=True, array_like=True, tag="step-failed"):
+    """An attempt failed. `then` says what follows: `retry` (at `retry_at`), `on-error` (to `to`),
+    or `dead-letter` (a person decides).
+    """
+
+    step: str
+    visit: int
+    attempt: int
+    failures: int
+    error: Error
+    then: Literal["retry", "on-error", "dead-letter"]
+    retry_at: int | None = None
+    to: tuple[str, ...] = ()
+
+
+class StepSkipped(msgspec.Struct, frozen=True, array_like=True, tag="step-skipped"):
+    """A person gave the result of a dead letter; its token went to `to`."""
+
+    step: str
+    visit: int
+    result: Any
+    size: int
+    to: tuple[str, ...]
+    reason: str
+    because: Because | None = None
+
+
+class StepLeft(msgspec.Struct, frozen=True, array_like=True, tag="step-left"):
+    """A person took the token of a dead letter elsewhere (`to`), or gave its visit up for a new
+    one with other parameters (`to` is then the step itself).
+    """
+
+    step: str
+    visit: int
+    to: tuple[str, ...]
+    reason: str
+
+
+class CommandRefused(msgspec.Struct, frozen=True, array_like=True, tag="command-refused"):
+    """A person's command came too late or does not fit the run's state."""
+
+    command: str
+    reason: str
+
+
+class RunStopped(msgspec.Struct, frozen=True, array_like=True, tag="run-stopped"):
+    """The run has its first dead letter; other branches go on."""
+
+    reason: str
+
+
+class RunCompleted(msgspec.Struct, frozen=True, array_like=True, tag="run-completed"):
+    """No token is left. `result` is the process's declared output."""
+
+    result: Any = None
+    reason: str = ""
+
+
+class RunCancelled(msgspec.Struct, frozen=True, array_like=True, tag="run-cancelled"):
+    """A person ended the run; late answers are fenced off."""
+
+    reason: str
+
+
+Event = (
+    RunStarted
+    | StepStarted
+    | StepWaiting
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | StepLeft
+    | CommandRefused
+    | RunStopped
+    | RunCompleted
+    | RunCancelled
+)
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One journal row: the events of one decision, at one moment in Unix milliseconds."""
+
+    format: int
+    at: int
+    events: list[Event]
+
+
+class UnknownFormat(ValueError):
+    """A journal row was written by a newer version of Beltline."""
+
+
+class Journal:
+    """Turns entries into the bytes of a row and back."""
+
+    _encode: ClassVar[Any] = msgspec.json.Encoder().encode
+    _decode: ClassVar[Any] = msgspec.json.Decoder(Entry).decode
+
+    @classmethod
+    def encode(cls, at: int, events: list[Event]) -> bytes:
+        """The row's bytes. `events` hold JSON values only."""
+        encoded: bytes = cls._encode(Entry(FORMAT, at, events))
+        return encoded
+
+    @classmethod
+    def decode(cls, row: bytes) -> Entry:
+        """The row's entry. Raises `UnknownFormat`, or `msgspec.DecodeError` for damaged rows."""
+        if not row.startswith(b"[1,"):
+            raise UnknownFormat(f"journal row of an unknown format: {row[:12]!r}")
+        entry: Entry = cls._decode(row)
+        return entry

@@ -1,0 +1,84 @@
+"""What people are told of a run: why it stands where it stands, and its journal line by line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from beltline.core.events import Entry, StepCompleted, StepSkipped
+from beltline.core.run import Run
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a run stands: `because` in words, `wake_at` the time (Unix ms) of the next look at
+    it, None where only an answer or a person moves it on.
+    """
+
+    status: str
+    because: str
+    wake_at: int | None
+
+
+def standing(run: Run) -> Standing:
+    """Why the run does not end yet, or how it ended. No state is without a reason."""
+    if run.ended:
+        return Standing(run.status, f"it is {run.ended}", None)
+    if not run.started:
+        return Standing("moving", "it waits for its turn on the belt", None)
+    reasons: list[str] = []
+    for visit in run.open.values():
+        where = f"{visit.step} (visit {visit.number})"
+        if visit.phase == "dead":
+            error = visit.error
+            text = f"{error.kind}: {error.message}" if error else "failed"
+            reasons.insert(0, f"{where} is a dead letter: {text}")
+        elif visit.phase == "dispatched":
+            reasons.append(f"{where} is under way, attempt {visit.attempt}")
+        elif visit.phase == "backoff":
+            message = visit.error.message if visit.error else "failed"
+            reasons.append(f"{where} is tried again at {moment(visit.at)}: {message}")
+        else:
+            reasons.append(f"{where} waits until {moment(visit.at)}")
+    for join, count in run.gathered.items():
+        reasons.append(f"{count} gathered at {join}, which waits for the other ways to it")
+    return Standing(run.status, "; ".join(reasons), run.next_at)
+
+
+def moment(at: int) -> str:
+    """A moment as people read it: ISO 8601, UTC, milliseconds."""
+    return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="milliseconds")
+
+
+def journal_lines(entries: list[Entry]) -> list[dict[str, Any]]:
+    """The journal, flat: one object an event, `{seq, at, event, step, visit, attempt, …}`; fields
+    that say nothing are left out. `at` is ISO 8601.
+    """
+    lines = []
+    seq = 0
+    for entry in entries:
+        at = moment(entry.at)
+        for event in entry.events:
+            fields = {
+                name: value
+                for name in event.__struct_fields__
+                if (value := getattr(event, name)) is not None and value not in ("", ())
+            }
+            line: dict[str, Any] = {"seq": seq, "at": at, "event": event.__struct_config__.tag}
+            line.update(msgspec.to_builtins(fields))
+            if "to" in fields:
+                line["to"] = list(fields["to"])
+            lines.append(line)
+            seq += 1
+    return lines
+
+
+def path_of(entries: list[Entry]) -> list[str]:
+    """The step ids in order of completion."""
+    return [
+        event.step
+        for entry in entries
+        for event in entry.events
+        if isinstance(event, StepCompleted | StepSkipped)
+    ]

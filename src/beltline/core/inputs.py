@@ -1,0 +1,92 @@
+"""What the supervisor is asked to decide on: answers of handlers, time, and people's commands.
+
+Answers are events of the outside world (past tense), commands are imperative. Each names the run's
+visit by step, visit and attempt where that matters; `decide` fences off what came too late.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from beltline.core.events import Error
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Put a fresh run on the belt."""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A handler gave its result for one attempt; `result` holds JSON values only."""
+
+    step: str
+    visit: int
+    attempt: int
+    result: Any
+    size: int = 0
+
+
+class AttemptFailed(msgspec.Struct, frozen=True):
+    """A handler gave no result. `final` forbids a retry; `after_ms` is the earliest wait."""
+
+    step: str
+    visit: int
+    attempt: int
+    error: Error
+    final: bool = False
+    after_ms: int | None = None
+
+
+class TimePassed(msgspec.Struct, frozen=True):
+    """Look for everything that is due: timeouts, retries, waits."""
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """The run was loaded again; answers to its outstanding attempts may be lost."""
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """The run was moving at every one of several crashes: make its attempts dead letters."""
+
+    reason: str
+
+
+class Retry(msgspec.Struct, frozen=True, tag="retry"):
+    """Try dead letters again: all, or those of one step. `given` replaces the parameters, which
+    makes it a new visit with a new idempotency key.
+    """
+
+    step: str | None = None
+    given: dict[str, Any] | None = None
+    by: str = ""
+
+
+class Skip(msgspec.Struct, frozen=True, tag="skip"):
+    """Give a dead letter's result and route as if its step had completed."""
+
+    step: str | None = None
+    result: Any = None
+    by: str = ""
+
+
+class GoTo(msgspec.Struct, frozen=True, tag="goto"):
+    """Take a dead letter's token to another step."""
+
+    to: str
+    step: str | None = None
+    by: str = ""
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """End the run where it stands."""
+
+    reason: str = ""
+    by: str = ""
+
+
+Command = Retry | Skip | GoTo | Cancel
+Input = Start | Answered | AttemptFailed | TimePassed | Recovered | SetAside | Command
+
+encode_command = msgspec.json.Encoder().encode
+decode_command = msgspec.json.Decoder(Command).decode

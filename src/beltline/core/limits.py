@@ -1,0 +1,77 @@
+"""Every bound of the system, in one place, each with its reason.
+
+Two sets stand here: `PRODUCTION`, and `TINY` for tests that want to pass a bound cheaply.
+Passing a bound gives an error that names it by the field's name here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The bounds; sizes in bytes, times in milliseconds unless the name says otherwise."""
+
+    # Intake. A lead is about 400 bytes; 1 MiB carries any form without files.
+    request_body_bytes: int = 1_048_576
+    request_depth: int = 100  # deeper JSON is an attack or a mistake, and parsers recurse
+    request_header_bytes: int = 16_384  # kept with the request, so bounded
+    identity_bytes: int = 512  # an identity is a key in an index, not a document
+
+    # Definitions.
+    definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
+    definition_depth: int = 8_000  # 1,000 condition levels with nested tests, and air above
+    definition_nodes: int = 2_000_000
+    condition_levels: int = 1_000
+    process_steps: int = 10_000
+    step_targets: int = 1_000  # a fan-out wider than this wants a for-each
+    name_bytes: int = 200
+
+    # Expressions: written by people, run for every request.
+    expression_bytes: int = 2_048
+    expression_time_ms: int = 250  # only a guard; sizes are bounded below
+    expression_stack: int = 200
+    expression_sequence: int = 100_000
+    expression_result_bytes: int = 1_048_576  # of a string that a function builds
+    regex_bytes: int = 1_024
+
+    # Runs.
+    document_bytes: int = 4_194_304
+    result_bytes: int = 1_048_576
+    visits_per_step: int = 1_000
+    decision_events: int = 20_000  # one decision of a process of 10,000 steps fits
+    error_message_bytes: int = 2_000
+    saw_value_bytes: int = 200  # values in a decision's reason are for reading, not for data
+    crashes: int = 5  # recoveries in a row after which a run is set aside
+    retry_attempts: int = 1_000
+    retry_wait_ms: int = 2_592_000_000  # 30 days
+    timeout_ms: int = 86_400_000  # one day; longer work answers by an event
+    wait_ms: int = 315_360_000_000  # ten years
+
+    # Engine.
+    batch: int = 512  # decisions per commit: more gains little, and costs latency
+    moving_runs: int = 2_000
+    moving_document_bytes: int = 67_108_864
+    handler_threads: int = 64  # a module that blocks takes one thread each
+    handlers_per_module: int = 32  # of those threads, so that one module cannot take them all
+    page: int = 200  # the longest page of a list
+
+
+PRODUCTION = Limits()
+TINY = Limits(
+    request_body_bytes=2_048,
+    request_depth=8,
+    condition_levels=8,
+    process_steps=20,
+    expression_bytes=128,
+    document_bytes=8_192,
+    result_bytes=4_096,
+    visits_per_step=5,
+    batch=4,
+    moving_runs=8,
+    moving_document_bytes=16_384,
+    handler_threads=2,
+    handlers_per_module=1,
+    page=5,
+)
+LIMITS = PRODUCTION

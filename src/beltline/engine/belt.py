@@ -1,0 +1,266 @@
+"""The belt: takes what happened, has the supervisor decide on it, and gathers the outcome.
+
+One coroutine owns every run in memory. It takes items from the mailbox in order, turns each into
+decisions, applies them, and adds journal rows and calls to the committer's gathering work:
+
+    Submitted (a new request) ─┐
+    Loaded    (a claimed run) ─┤
+    Noticed   (a message)     ─┼─> decide ─> advance ─> gathering work
+    Posted    (an answer)     ─┘
+
+State in memory may be ahead of the store by the commit that is under way; nothing outside sees it
+before that commit, since calls and answers leave only after it, and commits keep their order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from beltline.core.decide import advance, decide
+from beltline.core.events import Journal
+from beltline.core.inputs import (
+    Input,
+    Recovered,
+    SetAside,
+    Start,
+    TimePassed,
+    decode_command,
+)
+from beltline.core.limits import Limits
+from beltline.core.run import Run, Status, new_run, replay
+from beltline.engine.committer import Committer
+from beltline.engine.ids import id_of
+from beltline.engine.loader import Loader
+from beltline.engine.moving import Moving, MovingRuns, Timers
+from beltline.engine.ports import (
+    Acceptance,
+    Clock,
+    Dispatched,
+    JournalRow,
+    Mailbox,
+    NewRun,
+    Posted,
+    Report,
+    RunChange,
+    StoredRun,
+    Transport,
+)
+from beltline.engine.work import Barrier, Loaded, Newcomer, Noticed, Submitted
+
+# Run-ahead over pure steps stops here and goes on through the transport, so that one run with a
+# long chain of them does not hold up the others.
+RUN_AHEAD = 256
+
+
+class Belt:
+    """Moves runs."""
+
+    def __init__(
+        self,
+        *,
+        mailbox: Mailbox,
+        committer: Committer,
+        transport: Transport,
+        runs: MovingRuns,
+        timers: Timers,
+        clock: Clock,
+        loader: Loader,
+        report: Report,
+        limits: Limits,
+    ) -> None:
+        self._mailbox = mailbox
+        self._committer = committer
+        self._transport = transport
+        self._runs = runs
+        self._timers = timers
+        self._clock = clock
+        self._loader = loader
+        self._report = report
+        self._limits = limits
+        self.steps_completed = 0
+        self.answers_fenced = 0
+        self._handle: dict[type, Callable[[Any, int], None]] = {
+            Posted: self._posted,
+            Submitted: self._submitted,
+            Loaded: self._loaded,
+            Noticed: self._noticed,
+            Barrier: self._barrier,
+        }
+
+    async def run(self) -> None:
+        """Decides for as long as the node lives."""
+        while True:
+            items = await self._mailbox.take(self._limits.batch)
+            now = self._clock.now()
+            for item in items:
+                self._handle[type(item)](item, now)
+            self._committer.ring()
+            if self._loader.has_backlog and self._runs.room() >= self._limits.batch:
+                self._loader.ring()
+            await self._committer.room()
+
+    # What comes in
+
+    def _posted(self, posted: Posted, now: int) -> None:
+        moving = self._runs.get(posted.key)
+        if moving is None:
+            self.answers_fenced += 1  # it ended or left; whoever loads it asks again
+            return
+        if type(posted.input) is TimePassed:
+            moving.watched = 0
+        work = self._committer.gathering
+        rows, calls = self._turns(moving, posted.input, now)
+        work.journal.extend(rows)
+        work.calls.extend(calls)
+        if not rows and type(posted.input) is not TimePassed:
+            self.answers_fenced += 1
+        self._settle(moving, bool(rows))
+
+    def _submitted(self, submitted: Submitted, now: int) -> None:
+        request = submitted.request
+        work = self._committer.gathering
+        if submitted.process is None:
+            work.newcomers.append(Newcomer(submitted, Acceptance(request), None, []))
+            return
+        if self._loader.has_backlog or not self._runs.room():
+            # Requests that already wait in the store go first.
+            queued = NewRun(request.key, submitted.version_id, "moving", now, owned=False)
+            work.newcomers.append(Newcomer(submitted, Acceptance(request, queued), None, []))
+            return
+        run = _fresh_run(request.key, submitted.process, request.body, request.meta)
+        moving = Moving(run, "moving")
+        self._runs.add(moving)
+        rows, calls = self._turns(moving, Start(), now)
+        owned = run.is_moving
+        row = NewRun(run.key, submitted.version_id, run.status, 0 if owned else run.next_at, owned)
+        moving.status = row.status
+        work.newcomers.append(Newcomer(submitted, Acceptance(request, row, rows), moving, calls))
+        if not owned:
+            self._runs.remove(moving)
+
+    def _loaded(self, loaded: Loaded, now: int) -> None:
+        stored = loaded.stored
+        self._runs.came(stored.crashes)
+        run = self._folded(loaded)
+        if run is None:
+            # Whoever looks at it is told why (engine/inspection.py), and can retry it.
+            self._committer.gathering.changes[stored.key] = RunChange(
+                stored.key, "stopped", None, owned=False
+            )
+            return
+        moving = Moving(run, "moving", stored.crashes)
+        self._runs.add(moving)
+        work = self._committer.gathering
+        for input in self._first_inputs(run, stored):
+            rows, calls = self._turns(moving, input, now)
+            work.journal.extend(rows)
+            work.calls.extend(calls)
+        for message in stored.messages:
+            self._take_message(moving, message.id, message.body, now)
+        # Crashes stay counted until an answer comes: were they cleared by the commit that
+        # dispatches again, a run that kills the process would never be found out.
+        self._settle(moving, changed=not stored.crashes)
+
+    def _folded(self, loaded: Loaded) -> Run | None:
+        """The run as its journal tells it. None where that cannot be told on this node: one
+        damaged run must not stop the others.
+        """
+        stored, process = loaded.stored, loaded.process
+        if process is None:
+            self._report("a run cannot be loaded", id_of(stored.key), loaded.why_not)
+            return None
+        try:
+            run = _fresh_run(stored.key, process, stored.body, stored.meta)
+            replay(run, [Journal.decode(entry) for entry in stored.entries])
+        except (ValueError, LookupError) as damaged:
+            self._report("a run cannot be loaded", id_of(stored.key), repr(damaged))
+            return None
+        return run
+
+    def _first_inputs(self, run: Run, stored: StoredRun) -> list[Input]:
+        if stored.crashes >= self._limits.crashes:
+            reason = f"moving at {stored.crashes} crashes in a row; its step may cause them"
+            return [SetAside(reason)] if run.started else [Start(), SetAside(reason)]
+        if not run.started:
+            return [Start()]
+        return [Recovered(), TimePassed()]
+
+    def _noticed(self, noticed: Noticed, now: int) -> None:
+        moving = self._runs.get(noticed.message.key)
+        if moving is not None and noticed.message.id not in moving.messages:
+            self._take_message(moving, noticed.message.id, noticed.message.body, now)
+            self._settle(moving, True)
+
+    def _barrier(self, barrier: Barrier, _now: int) -> None:
+        self._committer.gathering.barriers.append(barrier)
+
+    def _take_message(self, moving: Moving, id: int, body: bytes, now: int) -> None:
+        moving.messages.add(id)
+        work = self._committer.gathering
+        work.messages_done.append(id)
+        rows, calls = self._turns(moving, decode_command(body), now)
+        work.journal.extend(rows)
+        work.calls.extend(calls)
+
+    # What follows
+
+    def _turns(
+        self, moving: Moving, input: Input, now: int
+    ) -> tuple[list[JournalRow], list[Dispatched]]:
+        """Decides on `input`, and on the answers of pure steps that follow from it at once."""
+        run = moving.run
+        rows: list[JournalRow] = []
+        calls: list[Dispatched] = []
+        pending: deque[Input] = deque((input,))
+        bytes_before = run.document_bytes
+        while pending:
+            decision = decide(run, pending.popleft(), now)
+            if not decision.events:
+                continue
+            rows.append(JournalRow(run.key, run.seq, Journal.encode(now, decision.events)))
+            advance(run, decision)
+            for call in decision.calls:
+                dispatched = Dispatched(run.key, run.id, call)
+                if call.step.effect == "pure" and len(rows) < RUN_AHEAD:
+                    pending.append(self._transport.call_inline(dispatched))
+                else:
+                    calls.append(dispatched)
+        self.steps_completed += len(rows)
+        self._runs.grew(run.document_bytes - bytes_before)
+        return rows, calls
+
+    def _settle(self, moving: Moving, changed: bool) -> None:
+        """Keeps the run's row and watch true after decisions."""
+        run = moving.run
+        if not run.is_moving:
+            self._committer.gathering.changes[run.key] = RunChange(
+                run.key, run.status, run.next_at, owned=False
+            )
+            self._runs.remove(moving)
+            if moving.crashes:
+                self._loader.ring()
+            return
+        status: Status = "stopped" if run.stopped else "moving"
+        if changed and (status != moving.status or moving.crashes):
+            self._committer.gathering.changes[run.key] = RunChange(run.key, status, 0, owned=True)
+            moving.status = status
+            if moving.crashes:
+                crashes, moving.crashes = moving.crashes, 0
+                if not self._runs.of_crashes(crashes):
+                    self._loader.ring()  # the next ones of these may be tried
+        self._timers.watch(moving)
+
+
+def _fresh_run(key: bytes, process: Any, body: bytes, meta: bytes) -> Run:
+    return new_run(
+        id_of(key),
+        key,
+        process,
+        msgspec.json.decode(body),
+        msgspec.json.decode(meta),
+        len(body) + len(meta),
+    )

@@ -1,0 +1,92 @@
+"""Buffers: which sources hold requests back, and letting them go.
+
+What a person sets on a source is kept in the store and stands over the source's file, so that
+every program on the store sees the same; `refresh` brings in what others set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from beltline.core.limits import LIMITS
+from beltline.engine.ports import Clock, Store
+from beltline.engine.processes import ProcessBook
+
+PAUSED = "paused"
+RELEASED = "released"
+
+
+class Buffer(msgspec.Struct, frozen=True):
+    """A source's buffer: `state` is `paused` or `released`, `held` how many requests wait."""
+
+    source: str
+    process: str
+    state: str
+    held: int
+
+
+class Buffers:
+    """The buffers of a home's sources. `processes` names the process of each source, `paused` are
+    those that hold back by their file.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        book: ProcessBook,
+        clock: Clock,
+        processes: Mapping[str, str],
+        paused: frozenset[str] = frozenset(),
+    ) -> None:
+        self._store = store
+        self._book = book
+        self._clock = clock
+        self._processes = processes
+        self._paused_by_file = paused
+        self._set: dict[str, str] = {}
+
+    async def refresh(self) -> None:
+        """Reads what people set, here or in another program."""
+        self._set = await self._store.source_state()
+
+    def is_paused(self, source: str) -> bool:
+        """Whether new requests of the source are held back, as of the last refresh."""
+        state = self._set.get(source)
+        return source in self._paused_by_file if state is None else state == PAUSED
+
+    async def states(self) -> list[Buffer]:
+        """Every source's buffer, by name."""
+        await self.refresh()
+        held = await self._store.held(None)
+        return [
+            Buffer(
+                source,
+                process,
+                PAUSED if self.is_paused(source) else RELEASED,
+                held.get(source, 0),
+            )
+            for source, process in sorted(self._processes.items())
+        ]
+
+    async def pause(self, source: str) -> None:
+        """Holds back what the source accepts from now on."""
+        await self._store.set_source_state(source, PAUSED)
+        self._set[source] = PAUSED
+
+    async def resume(self, source: str) -> int:
+        """Lets new requests through, and releases all that wait; gives their number."""
+        await self._store.set_source_state(source, RELEASED)
+        self._set[source] = RELEASED
+        released = 0
+        while count := await self.release(source, LIMITS.batch):
+            released += count
+        return released
+
+    async def release(self, source: str, limit: int) -> int:
+        """Lets up to `limit` waiting requests go, the oldest first; gives their number. They go
+        through the newest version of the source's process. Raises `NotFound`.
+        """
+        version_id, _ = self._book.newest(self._processes[source])
+        return await self._store.release(source, version_id, self._clock.now(), limit)

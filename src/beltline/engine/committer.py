@@ -1,0 +1,154 @@
+"""Group commit: everything that gathered while the last commit ran goes into the next.
+
+Nothing leaves the hub from anywhere but `_act`, after the commit that holds its cause.
+
+    belt fills `gathering` ──> commit (store) ──> _act: answers to senders, calls to modules
+         ▲                                              │
+         └────────────── answers of handlers ◄──────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from beltline.core.limits import Limits
+from beltline.engine.moving import MovingRuns, Timers
+from beltline.engine.ports import (
+    Bell,
+    Clock,
+    NewRun,
+    Repeat,
+    Reply,
+    RunChange,
+    Store,
+    StoreFull,
+    Transport,
+)
+from beltline.engine.work import Accepted, Newcomer, Refused, Work
+
+
+class Committer:
+    """Makes gathered work durable, one commit at a time, then acts on it.
+
+    `expect(at)` is told when a run that nobody owns will be ready.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        transport: Transport,
+        runs: MovingRuns,
+        timers: Timers,
+        clock: Clock,
+        new_bell: Callable[[], Bell],
+        expect: Callable[[int], None],
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._runs = runs
+        self._timers = timers
+        self._clock = clock
+        self._expect = expect
+        self._filled = new_bell()
+        self._emptied = new_bell()
+        self._limits = limits
+        self.gathering = Work()
+        self._watchers: dict[bytes, list[Reply]] = {}
+        self.commits = 0
+        self.is_full = False  # the store has no room; intake refuses meanwhile
+        self.is_draining = False  # calls stay in the journal, for whoever recovers the run
+
+    def ring(self) -> None:
+        """The belt has added to `gathering`."""
+        self._filled.ring()
+
+    def watch(self, key: bytes, reply: Reply) -> None:
+        """Gives `reply` the run's status once it is at rest: ended, or stopped with nothing left
+        that goes on by itself.
+        """
+        self._watchers.setdefault(key, []).append(reply)
+
+    def unwatch(self, key: bytes, reply: Reply) -> None:
+        """Nobody waits for this reply any more."""
+        waiting = self._watchers.get(key, [])
+        if reply in waiting:
+            waiting.remove(reply)
+        if not waiting:
+            self._watchers.pop(key, None)
+
+    async def room(self) -> None:
+        """Waits while so much has gathered that more would only cost memory."""
+        while len(self.gathering) >= 4 * self._limits.batch:
+            await self._emptied.wait()
+
+    async def run(self) -> None:
+        """Commits for as long as the node lives. Raises `StoreBroken`."""
+        while True:
+            await self._filled.wait()
+            while len(self.gathering):
+                work, self.gathering = self.gathering, Work()
+                self._emptied.ring()
+                self._act(work, await self._commit(work))
+
+    async def _commit(self, work: Work) -> list[Repeat | None]:
+        while True:
+            try:
+                answers = await self._store.commit(work.batch())
+            except StoreFull as full:
+                self._turn_away(work, str(full))
+                self.is_full = True
+                await self._filled.wait(self._clock.now() + 1_000)
+            else:
+                self.commits += 1
+                self.is_full = False
+                return answers
+
+    def _turn_away(self, work: Work, reason: str) -> None:
+        """Senders must not wait for room; what was accepted before stays and is tried again."""
+        for newcomer in work.newcomers:
+            if newcomer.moving is not None:
+                self._runs.remove(newcomer.moving)
+            newcomer.submitted.reply.give(Refused(reason))
+        work.newcomers = []
+
+    def _act(self, work: Work, answers: list[Repeat | None]) -> None:
+        calls = work.calls
+        for newcomer, repeat in zip(work.newcomers, answers, strict=True):
+            reply = newcomer.submitted.reply
+            if repeat is None:
+                request = newcomer.submitted.request
+                reply.give(Accepted(request.key, request.held))
+                calls.extend(newcomer.calls)
+                self._took_in(newcomer)
+            else:
+                if newcomer.moving is not None:
+                    self._runs.remove(newcomer.moving)
+                reply.give(repeat)
+        for barrier in work.barriers:
+            barrier.reply.give(True)
+        ready = [
+            c.ready_at for c in work.changes.values() if c.ready_at is not None and not c.owned
+        ]
+        if ready:
+            self._expect(min(ready))
+        if self._watchers:
+            for change in work.changes.values():
+                self._tell_watchers(change)
+        if calls and not self.is_draining:
+            self._transport.dispatch(calls)
+
+    def _took_in(self, newcomer: Newcomer) -> None:
+        row = newcomer.acceptance.run
+        if row is None:
+            return
+        self._tell_watchers(row)
+        if not row.owned and row.ready_at is not None:
+            self._expect(row.ready_at)
+        elif newcomer.moving is not None and row.owned:
+            self._timers.watch(newcomer.moving)
+
+    def _tell_watchers(self, row: NewRun | RunChange) -> None:
+        if row.key in self._watchers and not row.owned and row.ready_at is None:
+            for reply in self._watchers.pop(row.key):
+                reply.give(row.status)

@@ -1,0 +1,31 @@
+"""What `remember`, `recall` and `forget` use: JSON values in the store, with expiry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from beltline.engine.ports import Clock, Store
+
+
+class StoredMemory:
+    """`sdk.KeyValue` over the store; shared by all runs and durable when a call returns."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def get(self, space: str, key: str) -> Any | None:
+        """The live value, or None."""
+        value = await self._store.value(space, key, self._clock.now())
+        return None if value is None else msgspec.json.decode(value)
+
+    async def put(self, space: str, key: str, value: Any, *, ttl_s: float | None = None) -> None:
+        """Sets the value."""
+        expires_at = None if ttl_s is None else self._clock.now() + round(ttl_s * 1_000)
+        await self._store.put_value(space, key, msgspec.json.encode(value), expires_at)
+
+    async def delete(self, space: str, key: str) -> bool:
+        """Removes the value; tells whether there was a live one."""
+        return await self._store.delete_value(space, key, self._clock.now())

@@ -1,0 +1,118 @@
+"""The runs that are in memory now, how many more may come, and what is due for them."""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+from beltline.core.inputs import TimePassed
+from beltline.core.limits import Limits
+from beltline.core.run import Run, Status
+from beltline.engine.ports import Bell, Clock, Mailbox, Posted
+
+
+class Moving(msgspec.Struct):
+    """A run in memory. `status` and `crashes` are what its row in the store says; `messages` are
+    the inbox messages that were taken for it; `watched` is the time that the timers hold.
+    """
+
+    run: Run
+    status: Status
+    crashes: int = 0
+    messages: set[int] = set()
+    watched: int = 0
+
+
+class MovingRuns:
+    """All runs in memory, by key, bounded in number and in bytes of documents."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_key: dict[bytes, Moving] = {}
+        self._bytes = 0
+        self._coming: dict[int, int] = {}  # claimed, on their way to the belt, by their crashes
+        self.loading = 0  # the sum of these
+        self.reserved = 0  # room for a claim that is under way
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def get(self, key: bytes) -> Moving | None:
+        """The run, if it is here."""
+        return self._by_key.get(key)
+
+    def add(self, moving: Moving) -> None:
+        """The run is here from now on."""
+        self._by_key[moving.run.key] = moving
+        self._bytes += moving.run.document_bytes
+
+    def comes(self, crashes: int) -> None:
+        """A claimed run is on its way to the belt."""
+        self.loading += 1
+        self._coming[crashes] = self._coming.get(crashes, 0) + 1
+
+    def came(self, crashes: int) -> None:
+        """It is with the belt now."""
+        self.loading -= 1
+        self._coming[crashes] -= 1
+
+    def remove(self, moving: Moving) -> None:
+        """The run has left."""
+        if self._by_key.pop(moving.run.key, None) is not None:
+            self._bytes -= moving.run.document_bytes
+
+    def grew(self, bytes_more: int) -> None:
+        """A document of a run here changed its size."""
+        self._bytes += bytes_more
+
+    def room(self) -> int:
+        """How many more runs may come."""
+        if self._bytes >= self._limits.moving_document_bytes:
+            return 0
+        taken = len(self._by_key) + self.loading + self.reserved
+        return max(0, self._limits.moving_runs - taken)
+
+    def of_crashes(self, crashes: int) -> int:
+        """How many of the runs here, or on their way, were moving at that many crashes in a row."""
+        here = sum(1 for moving in self._by_key.values() if moving.crashes == crashes)
+        return here + self._coming.get(crashes, 0)
+
+    def documents_bytes(self) -> int:
+        """About how much the documents here take as JSON."""
+        return self._bytes
+
+
+class Timers:
+    """When to look at which moving run: deadlines of attempts, and the waits of its branches.
+
+    Each run has one watch at most; a watch that comes before the run's own time is simply set
+    anew, which costs less than one watch an attempt.
+    """
+
+    def __init__(self, clock: Clock, mailbox: Mailbox, bell: Bell) -> None:
+        self._clock = clock
+        self._mailbox = mailbox
+        self._bell = bell
+        self._heap: list[tuple[int, bytes]] = []
+
+    def watch(self, moving: Moving) -> None:
+        """Sees to it that the run is looked at in time."""
+        at = moving.run.next_at
+        if at is None or (moving.watched and moving.watched <= at):
+            return
+        moving.watched = at
+        heapq.heappush(self._heap, (at, moving.run.key))
+        if self._heap[0][0] == at:
+            self._bell.ring()
+
+    async def run(self) -> None:
+        """Tells the belt when time has passed for a run, for as long as the node lives."""
+        while True:
+            now = self._clock.now()
+            due: list[Posted] = []
+            while self._heap and self._heap[0][0] <= now:
+                due.append(Posted(heapq.heappop(self._heap)[1], TimePassed()))
+            if due:
+                self._mailbox.post(due)
+            await self._bell.wait(self._heap[0][0] if self._heap else None)

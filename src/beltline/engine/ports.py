@@ -1,0 +1,425 @@
+"""What the engine needs from the world, as promises in words.
+
+`tests/conformance` holds every implementation of a port to what its docstrings say. Times are Unix
+milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are ordered by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from beltline.core.inputs import Input
+from beltline.core.run import Status
+from beltline.core.turn import Call
+
+# Errors, by who must act
+
+
+class StoreFull(Exception):
+    """The world: no room is left. Nothing of the commit happened; try the same again later."""
+
+
+class StoreBroken(Exception):
+    """The operator: writing or syncing failed. What the file holds is not known any more, so the
+    process must end and recover; the same write is never tried again.
+    """
+
+
+class NotFound(LookupError):
+    """The caller: there is no such run, process, version, or source."""
+
+
+# What a commit holds
+
+
+class NewRequest(msgspec.Struct, frozen=True):
+    """A request as it is kept: never changed afterwards.
+
+    `body` and `meta` are JSON. `identity` is unique per source until `identity_until`; `body_hash`
+    tells a true repeat from another request under the same identity. A `held` request waits in its
+    source's buffer and has no run.
+    """
+
+    key: bytes
+    source: str
+    process: str
+    accepted_at: int
+    body: bytes
+    meta: bytes
+    body_hash: bytes = b""
+    identity: str | None = None
+    identity_until: int = 0
+    held: bool = False
+
+
+class NewRun(msgspec.Struct, frozen=True):
+    """The row of a run that starts with its request, under the same key.
+
+    `owned` says that the accepting node moves it at once; otherwise it waits to be claimed from
+    `ready_at` on. `version_id` is the store's number of the process version.
+    """
+
+    key: bytes
+    version_id: int
+    status: Status
+    ready_at: int | None
+    owned: bool
+
+
+class JournalRow(msgspec.Struct, frozen=True):
+    """The events of one decision; `seq` is the number of the first of them, unique in the run."""
+
+    key: bytes
+    seq: int
+    entry: bytes
+
+
+class RunChange(msgspec.Struct, frozen=True):
+    """A run's row after a decision. It also clears the run's crashes.
+
+    `owned` False lets go of the run: it is claimed again from `ready_at` on, or never by itself
+    where that is None. A run that still has messages (after `messages_done` of the same batch) is
+    ready at once when it is let go of, whatever `ready_at` says.
+    """
+
+    key: bytes
+    status: Status
+    ready_at: int | None
+    owned: bool
+
+
+class Acceptance(msgspec.Struct, frozen=True):
+    """A request, with its run where it is released at once, and the run's first journal rows where
+    the accepting node moves it itself.
+    """
+
+    request: NewRequest
+    run: NewRun | None = None
+    rows: list[JournalRow] = []
+
+
+class Batch(msgspec.Struct):
+    """All that one transaction makes durable, or nothing of it."""
+
+    acceptances: list[Acceptance] = []
+    journal: list[JournalRow] = []
+    changes: list[RunChange] = []
+    messages_done: list[int] = []
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """The answer for an acceptance whose identity is taken: nothing of it was stored.
+
+    `key` is the first request's; `same_body` tells whether this is the same request again.
+    """
+
+    key: bytes
+    same_body: bool
+
+
+# What a store gives
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Something for a run from outside its node: a command as `core.inputs` encodes it."""
+
+    id: int
+    key: bytes
+    body: bytes
+
+
+class StoredRun(msgspec.Struct, frozen=True):
+    """A claimed run with all that its state is folded from."""
+
+    key: bytes
+    version_id: int
+    crashes: int
+    body: bytes
+    meta: bytes
+    entries: list[bytes]
+    messages: list[Message]
+
+
+Format = Literal["yaml", "json", "php"]
+
+
+class StoredVersion(msgspec.Struct, frozen=True):
+    """A published version of a process; `text` as its author wrote it (in `format`)."""
+
+    id: int
+    process: str
+    version: int
+    format: Format
+    text: str
+    hash: str
+    published_at: int
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """A run or a held request as lists and pages show it; `version_id` None for a held one.
+
+    The status is as of the last time the run was let go of, or "moving" while it is owned.
+    """
+
+    key: bytes
+    source: str
+    process: str
+    version_id: int | None
+    status: Status
+    ready_at: int | None
+    accepted_at: int
+    owned: bool
+    crashes: int
+
+
+class RunFilter(msgspec.Struct, frozen=True):
+    """Which runs to list, newest first; `before` is the key that the last page ended with."""
+
+    process: str | None = None
+    source: str | None = None
+    status: Status | None = None
+    since: int | None = None
+    until: int | None = None
+    before: bytes | None = None
+
+
+class TokenRecord(msgspec.Struct, frozen=True):
+    """An access token: its SHA-256, never the token."""
+
+    hash: bytes
+    role: str
+    name: str
+    created_at: int
+
+
+class Store(Protocol):
+    """Where everything is durable.
+
+    Every method that changes something returns only when the change has survived a power loss.
+    Calls that wait at the same time may share one transaction; each still happens whole or not at
+    all, and in the order of the calls. All raise `StoreFull` and `StoreBroken`.
+    """
+
+    # The belt
+
+    async def commit(self, batch: Batch) -> list[Repeat | None]:
+        """Makes the batch durable. The answers stand in the order of `acceptances`: None for an
+        accepted one, else the request that holds its identity (also one earlier in this batch).
+        A journal row whose (key, seq) exists means that two writers decided: `StoreBroken`.
+        """
+        ...
+
+    async def claim(self, now: int, limit: int, *, crashes: int) -> list[StoredRun]:
+        """Takes up to `limit` runs that nobody owns, are ready at `now` and have this number of
+        `crashes` (5 stands for 5 and more), the earliest `ready_at` first. They are owned now.
+        """
+        ...
+
+    async def claim_one(self, key: bytes) -> StoredRun | None:
+        """Takes this run whatever its `ready_at`; None if it is owned or does not exist."""
+        ...
+
+    async def next_ready_at(self) -> int | None:
+        """The earliest `ready_at` of the runs that nobody owns and that have no crashes."""
+        ...
+
+    async def recover(self) -> int:
+        """For the start after an unclean end: raises `crashes` of every run that is still owned
+        and lets go of it, ready at once. Gives their number.
+        """
+        ...
+
+    async def hand_over(self) -> int:
+        """For a clean stop: lets go of every owned run, ready at once, counting nothing."""
+        ...
+
+    # The inbox
+
+    async def post(self, key: bytes, body: bytes, at: int) -> int:
+        """Appends a message for a run and makes it ready at `at` if nobody owns it. Gives the
+        message's id, which rises. Raises `NotFound`.
+        """
+        ...
+
+    async def messages_after(self, id: int, limit: int) -> list[Message]:
+        """Messages with a greater id, in order."""
+        ...
+
+    # Buffers
+
+    async def release(self, source: str, version_id: int, now: int, limit: int) -> int:
+        """Gives up to `limit` held requests of a source, the oldest first, a run that is ready at
+        `now`. Gives their number.
+        """
+        ...
+
+    async def held(self, source: str | None) -> dict[str, int]:
+        """How many requests each source (or this one) holds back."""
+        ...
+
+    # Processes
+
+    async def publish(self, process: str, format: Format, text: str, at: int) -> StoredVersion:
+        """Stores a new version, or gives the newest one where its text is the same."""
+        ...
+
+    async def newest_versions(self) -> list[StoredVersion]:
+        """The newest version of every process, by name."""
+        ...
+
+    async def version(self, process: str, version: int | None) -> StoredVersion:
+        """One version; None for the newest. Raises `NotFound`."""
+        ...
+
+    async def version_by_id(self, id: int) -> StoredVersion:
+        """The version that a run points to. Raises `NotFound`."""
+        ...
+
+    # Reading
+
+    async def run(self, key: bytes) -> tuple[RunRecord, StoredRun | None]:
+        """A run as it stands, without taking it; None in the second place for a held request.
+        Raises `NotFound`.
+        """
+        ...
+
+    async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
+        """A page of runs and held requests, newest first."""
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Totals for metrics: `ready` (waiting to be claimed), `owned`, `held`, `stopped`."""
+        ...
+
+    # What modules remember, and who may do what
+
+    async def value(self, space: str, key: str, now: int) -> bytes | None:
+        """A remembered JSON value that has not expired."""
+        ...
+
+    async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
+        """Remembers a JSON value."""
+        ...
+
+    async def delete_value(self, space: str, key: str, now: int) -> bool:
+        """Forgets it; tells whether there was one that had not expired."""
+        ...
+
+    async def purge_values(self, now: int, limit: int) -> int:
+        """Removes up to `limit` expired values; gives their number."""
+        ...
+
+    async def tokens(self) -> list[TokenRecord]:
+        """All access tokens."""
+        ...
+
+    async def put_token(self, token: TokenRecord) -> None:
+        """Adds an access token."""
+        ...
+
+    async def source_state(self) -> dict[str, str]:
+        """What people set on sources: source -> `paused` or `released`."""
+        ...
+
+    async def set_source_state(self, source: str, state: str) -> None:
+        """Keeps what a person set on a source."""
+        ...
+
+    async def backup(self, path: str) -> None:
+        """Writes a consistent copy of the whole store to a new file."""
+        ...
+
+    async def close(self) -> None:
+        """Finishes what is under way and lets go of the files."""
+        ...
+
+
+# What carries calls and time
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """Something for the belt to decide on. `message` is the inbox row to delete with it."""
+
+    key: bytes
+    input: Input
+    message: int | None = None
+
+
+class Mailbox(Protocol):
+    """What the belt still has to decide on, in order of arrival; any thread may post."""
+
+    def post(self, items: Sequence[Any]) -> None:
+        """Adds items and wakes the belt."""
+        ...
+
+    async def take(self, limit: int) -> list[Any]:
+        """Up to `limit` items; waits until there is one."""
+        ...
+
+
+class Bell(Protocol):
+    """Wakes one coroutine; rings that nobody waited for are kept as one."""
+
+    def ring(self) -> None:
+        """Wakes the waiting coroutine, or the next one that waits."""
+        ...
+
+    async def wait(self, until: int | None = None) -> None:
+        """Returns at the next ring, or at `until`, whichever is first."""
+        ...
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> int:
+        """Unix milliseconds; never less than what it gave before in this process."""
+        ...
+
+
+class Report(Protocol):
+    """Tells an operator what no run's journal can."""
+
+    def __call__(self, event: str, run: str, reason: str) -> None:
+        """One line of the log."""
+        ...
+
+
+class Reply(Protocol):
+    """One answer for one waiter."""
+
+    def give(self, answer: Any) -> None:
+        """Sets the answer; only the first counts, and a waiter that has gone does not matter."""
+        ...
+
+    async def wait(self) -> Any:
+        """The answer."""
+        ...
+
+
+class Dispatched(msgspec.Struct):
+    """A call on its way out: which run it belongs to, and what it asks."""
+
+    key: bytes
+    run: str
+    call: Call
+
+
+class Transport(Protocol):
+    """Carries calls to handlers and posts their answers.
+
+    For each dispatched call it posts to its mailbox at most one `Posted` with `Answered` or
+    `AttemptFailed` while the process lives; a lost answer is the belt's to notice, by the
+    deadline. It never raises and never blocks: what goes wrong with a call is its answer.
+    """
+
+    def dispatch(self, calls: list[Dispatched]) -> None:
+        """Takes over calls whose decisions are durable."""
+        ...
+
+    def call_inline(self, call: Dispatched) -> Input:
+        """Runs a `pure` handler here and now and gives its answer."""
+        ...

@@ -1,0 +1,100 @@
+"""What the belt decided since the last commit: the rows to make durable, and what to do then."""
+
+from __future__ import annotations
+
+import msgspec
+
+from beltline.core.model import Process
+from beltline.engine.moving import Moving
+from beltline.engine.ports import (
+    Acceptance,
+    Batch,
+    Dispatched,
+    JournalRow,
+    Message,
+    NewRequest,
+    Reply,
+    RunChange,
+    StoredRun,
+)
+
+
+class Submitted(msgspec.Struct):
+    """A request that asks to be accepted. `process` None: it is held, and gets no run yet.
+
+    `reply` is given `Accepted`, `Repeat`, or `Refused`.
+    """
+
+    request: NewRequest
+    process: Process | None
+    version_id: int
+    reply: Reply
+
+
+class Loaded(msgspec.Struct):
+    """A claimed run with its process; None where its version cannot be loaded (`why_not`)."""
+
+    stored: StoredRun
+    process: Process | None
+    why_not: str = ""
+
+
+class Noticed(msgspec.Struct):
+    """A message for a run that may be in memory."""
+
+    message: Message
+
+
+class Barrier(msgspec.Struct):
+    """Asks to be told (True) when all that was posted before is decided on and durable."""
+
+    reply: Reply
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The request is durable."""
+
+    key: bytes
+    held: bool
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The request was not stored: the store has no room."""
+
+    reason: str
+
+
+class Newcomer(msgspec.Struct):
+    """A request on its way into the store; `moving` is its run where it moves at once."""
+
+    submitted: Submitted
+    acceptance: Acceptance
+    moving: Moving | None
+    calls: list[Dispatched]
+
+
+class Work:
+    """One commit's worth of decisions, in order."""
+
+    __slots__ = ("barriers", "calls", "changes", "journal", "messages_done", "newcomers")
+
+    def __init__(self) -> None:
+        self.newcomers: list[Newcomer] = []
+        self.journal: list[JournalRow] = []
+        self.changes: dict[bytes, RunChange] = {}
+        self.messages_done: list[int] = []
+        self.calls: list[Dispatched] = []
+        self.barriers: list[Barrier] = []
+
+    def __len__(self) -> int:
+        rows = len(self.newcomers) + len(self.journal) + len(self.changes)
+        return rows + len(self.messages_done) + len(self.barriers)
+
+    def batch(self) -> Batch:
+        """What the store is to make durable."""
+        return Batch(
+            [newcomer.acceptance for newcomer in self.newcomers],
+            self.journal,
+            list(self.changes.values()),
+            self.messages_done,
+        )

@@ -1,0 +1,64 @@
+"""Add a comment to the timeline of a deal, lead, contact or company."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from beltline.modules.bitrix24.client import KIND, Id, call, entity_id, portal_handler
+from beltline.sdk import Config, Context, Example, Module, Output, field
+
+
+class AddCommentConfig(Config):
+    """What to say, and where."""
+
+    id: Annotated[
+        Id,
+        field("Entry", "The id of the entry.", examples=["{{ get-bitrix-deal.value }}"]),
+    ]
+    comment: Annotated[
+        str,
+        field(
+            "Comment", "The text.", examples=["A new call from {{ request.phone }}"], min_length=1
+        ),
+    ]
+    entity: Annotated[
+        Literal["deal", "lead", "contact", "company"],
+        field("Kind of entry", "What the id belongs to."),
+    ] = "deal"
+
+
+class AddCommentOutput(Output):
+    """The comment."""
+
+    ID: Annotated[str, field("ID", "The id of the comment.")]
+
+
+@portal_handler
+async def add_comment(config: AddCommentConfig, context: Context) -> AddCommentOutput:
+    """Adds the comment. The portal cannot tell a repeated one from a new one."""
+    fields = {
+        "ENTITY_ID": entity_id(config.id, "id"),
+        "ENTITY_TYPE": config.entity,
+        "COMMENT": config.comment,
+    }
+    added = await call(context, "crm.timeline.comment.add", {"fields": fields})
+    return AddCommentOutput(ID=str(added))
+
+
+module = Module(
+    name="bitrix24.add-comment",
+    version=1,
+    summary="Add a comment to a deal, lead, contact or company.",
+    description="After a lost answer a repeated attempt may add the comment a second time.",
+    category="crm",
+    icon="message-square",
+    effect="at-least-once",
+    connection=KIND,
+    config=AddCommentConfig,
+    output=AddCommentOutput,
+    handler=add_comment,
+    examples=(
+        Example("On a deal", {"id": "410", "comment": "A new call from the site."}),
+        Example("On a contact", {"id": 84, "entity": "contact", "comment": "Asked to call back."}),
+    ),
+)

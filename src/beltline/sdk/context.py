@@ -1,0 +1,182 @@
+"""What a handler is given beside its parameters: who asks, until when, and ways to the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Secret:
+    """A secret that does not print itself: `reveal()` gives it to the one place that sends it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret's text."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """A named account of an outside system, as its file in `connections/` gives it."""
+
+    name: str
+    kind: str
+    address: str = ""
+    secret: Secret | None = None
+    options: dict[str, Any] = {}
+
+
+class HttpResponse(msgspec.Struct, frozen=True):
+    """An answer from outside; `headers` have lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises `ValueError` where it is not."""
+        return msgspec.json.decode(self.body)
+
+    def retry_after_s(self) -> float | None:
+        """The wait in seconds that `retry-after` asks for, or None.
+
+        A date there is measured against the answer's own `date`, so that the clocks need not agree.
+        """
+        asked = self.headers.get("retry-after", "").strip()
+        if asked.isascii() and asked.isdigit():
+            return float(asked[:9])
+        try:
+            until = parsedate_to_datetime(asked)
+            sent = parsedate_to_datetime(self.headers.get("date", ""))
+            return max(0.0, (until - sent).total_seconds())
+        except (ValueError, TypeError):  # no date, or one with a zone beside one without
+            return None
+
+
+class HttpFailed(Exception):
+    """No answer came: the address was refused, the connection broke, or the time ran out.
+
+    `permanent` holds where trying again cannot help, such as an address that is not allowed.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class Http(Protocol):
+    """The one outgoing client. It refuses private addresses unless the connection allows them."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float = 30.0,
+        connection: Connection | None = None,
+    ) -> HttpResponse:
+        """Sends one request and reads the whole answer. Raises `HttpFailed`."""
+        ...
+
+
+class KeyValue(Protocol):
+    """A durable store of JSON values by (space, key), shared by all runs, with expiry."""
+
+    async def get(self, space: str, key: str) -> Any | None:
+        """The live value, or None."""
+        ...
+
+    async def put(self, space: str, key: str, value: Any, *, ttl_s: float | None = None) -> None:
+        """Sets the value; it is durable when this returns. `ttl_s` None keeps it for good."""
+        ...
+
+    async def delete(self, space: str, key: str) -> bool:
+        """Removes the value; tells whether there was a live one."""
+        ...
+
+
+class Logger(Protocol):
+    """Structured log lines about a run; secrets are removed by value."""
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Something that an operator may want to read."""
+        ...
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Something that an operator should look at."""
+        ...
+
+
+class Context:
+    """One attempt of one visit, as its handler sees it.
+
+    `deadline_ms` is wall time in Unix milliseconds, after which the answer no longer counts.
+    """
+
+    __slots__ = (
+        "_new_log",
+        "attempt",
+        "connection",
+        "deadline_ms",
+        "http",
+        "memory",
+        "run",
+        "step",
+        "visit",
+    )
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        step: str,
+        visit: int,
+        attempt: int,
+        deadline_ms: int,
+        connection: Connection | None,
+        http: Http,
+        memory: KeyValue,
+        log: Callable[[str, str], Logger],
+    ) -> None:
+        self.run = run
+        self.step = step
+        self.visit = visit
+        self.attempt = attempt
+        self.deadline_ms = deadline_ms
+        self.connection = connection
+        self.http = http
+        self.memory = memory
+        self._new_log = log
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same for every attempt of the visit, and for no other."""
+        return idempotency_key(self.run, self.step, self.visit)
+
+    @property
+    def log(self) -> Logger:
+        """A logger whose lines carry the run and the step."""
+        return self._new_log(self.run, self.step)
+
+
+def idempotency_key(run: str, step: str, visit: int) -> str:
+    """32 hexadecimal digits that stand for one visit of one step in one run."""
+    return blake2b(f"{run}/{step}/{visit}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,94 @@
+"""A module is one declaration: from it come the form, the schema, the checks, the pages, the tests.
+
+class SetConfig(Config):
+name: Annotated[str, field("Field", "Name of the field to set.", examples=["status"])]
+
+module = Module(name="set-field", version=1, summary="…", category="transform", icon="…",
+effect="pure", config=SetConfig, output=SetOutput, handler=set_field,
+examples=(Example("Mark as seen", {"name": "status"}, {"name": "seen"}),))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from beltline.sdk.context import Context
+from beltline.sdk.outcome import Reject, Retry
+
+Category = Literal["data", "flow", "memory", "http", "crm", "log", "site"]
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Base of a module's parameters: an unknown parameter is an error, never ignored."""
+
+
+class Output(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """Base of a module's result."""
+
+
+C = TypeVar("C")
+R = TypeVar("R")
+Answer: TypeAlias = R | Retry | Reject
+Handler = Callable[[C, Context], Answer[R] | Awaitable[Answer[R]]]
+
+
+def field(
+    title: str,
+    description: str,
+    *,
+    examples: list[Any] | None = None,
+    secret: bool = False,
+    **bounds: Any,
+) -> msgspec.Meta:
+    """What people read about a field, and its bounds (`ge`, `le`, `min_length`, `pattern`, …)."""
+    extra = {"secret": True} if secret else {}
+    return msgspec.Meta(
+        title=title,
+        description=description,
+        examples=examples,
+        extra_json_schema=extra or None,
+        **bounds,
+    )
+
+
+class Example(msgspec.Struct, frozen=True):
+    """An example that is also a test: with these parameters the module gives this result.
+
+    `output` None means that the result depends on the outside and is not compared.
+    """
+
+    title: str
+    config: dict[str, Any]
+    output: Any = None
+
+
+class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
+    """The declaration of a module.
+
+    `config` and `output` are msgspec Structs, or plain `dict` where the names are the author's
+    own. `handler` None marks a step that the engine itself runs. `effect` says what a second call
+    with the same idempotency key does: nothing to the outside at all (`pure`), the same as one
+    (`idempotent`), or perhaps a second effect (`at-least-once`). `connection` names the kind of
+    connection that the module needs.
+    """
+
+    name: str
+    version: int
+    summary: str
+    category: Category
+    icon: str
+    effect: Literal["pure", "idempotent", "at-least-once"]
+    config: type[C]
+    output: type[R]
+    handler: Handler[C, R] | None
+    examples: tuple[Example, ...]
+    description: str = ""
+    connection: str | None = None
+
+    @property
+    def pinned(self) -> str:
+        """The name that a published step is pinned to: `name@major`."""
+        return f"{self.name}@{self.version}"

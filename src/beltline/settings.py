@@ -1,0 +1,142 @@
+"""A home and its settings: where the files are, what `beltline.toml` and `BELTLINE_*` say.
+
+A home is a folder that people keep in git. `beltline.toml` holds settings by section; the
+environment stands over it: `BELTLINE_SERVER_PORT=9000` over `[server] port`. Secrets are named in
+files as `${NAME}` and come from the environment, or from the file that `NAME_FILE` names.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beltline.catalog.catalog import Binding
+from beltline.core.limits import PRODUCTION, Limits
+
+FILE = "beltline.toml"
+
+
+class SettingsError(Exception):
+    """The operator: a setting is wrong, or a secret is missing. The text says which, and where."""
+
+
+class Server(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where `serve` listens. Loopback unless someone says otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where everything is durable; empty: the home's own `data/beltline.db`."""
+
+    url: str = ""
+
+
+class Stopping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A clean stop: how long calls that are under way may still answer."""
+
+    grace_s: float = 5.0
+
+
+class LimitSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The bounds of `core/limits.py` that an operator may set."""
+
+    moving_runs: int = PRODUCTION.moving_runs
+    moving_document_bytes: int = PRODUCTION.moving_document_bytes
+    handler_threads: int = PRODUCTION.handler_threads
+    handlers_per_module: int = PRODUCTION.handlers_per_module
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What `beltline.toml` may say; every section may be left out."""
+
+    server: Server = Server()
+    store: Storage = Storage()
+    stopping: Stopping = Stopping()
+    limits: LimitSettings = LimitSettings()
+    modules: dict[str, Binding] = {}
+
+    def effective_limits(self) -> Limits:
+        """The bounds with what the operator set."""
+        return msgspec.structs.replace(PRODUCTION, **msgspec.structs.asdict(self.limits))
+
+
+class Home(msgspec.Struct, frozen=True):
+    """A folder with its settings and files."""
+
+    path: Path
+    settings: Settings
+
+    @property
+    def data(self) -> Path:
+        """Where the home keeps what must not go into git."""
+        return self.path / "data"
+
+    @property
+    def store_url(self) -> str:
+        """The store of this home."""
+        return self.settings.store.url or f"sqlite:///{self.data / 'beltline.db'}"
+
+    def files(self, folder: str, *endings: str) -> list[Path]:
+        """The files of one of the home's folders, by name."""
+        root = self.path / folder
+        found = [path for path in root.glob("*") if path.suffix in endings and path.is_file()]
+        return sorted(path for path in found if not path.name.startswith((".", "_")))
+
+
+def open_home(path: Path, environment: Mapping[str, str] = os.environ) -> Home:
+    """Reads a home. Raises `SettingsError`; a folder without `beltline.toml` is a home too, as
+    long as it is there.
+    """
+    if not path.is_dir():
+        raise SettingsError(f"{path} is no folder; `beltline init {path}` makes a home there")
+    file = path / FILE
+    given: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            given = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+            raise SettingsError(f"{file}: {wrong}") from wrong
+    _lay_over(given, environment)
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise SettingsError(f"{file}: {wrong}") from wrong
+    return Home(path, settings)
+
+
+def _lay_over(given: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """`BELTLINE_SECTION_NAME` stands over `[section] name`."""
+    for section in ("server", "store", "stopping", "limits"):
+        prefix = f"BELTLINE_{section.upper()}_"
+        for name, value in environment.items():
+            if name.startswith(prefix):
+                table = given.setdefault(section, {})
+                table[name.removeprefix(prefix).lower()] = value
+
+
+def secret_reader(environment: Mapping[str, str] = os.environ) -> Callable[[str], str]:
+    """Gives secrets by name, from the environment or from the file that `NAME_FILE` names."""
+
+    def read(name: str) -> str:
+        value = environment.get(name)
+        if value is not None:
+            return value
+        file = environment.get(f"{name}_FILE")
+        if file is None:
+            raise SettingsError(
+                f"the secret ${{{name}}} is not set: put it into the environment as {name}, or"
+                f" its file's path as {name}_FILE"
+            )
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise SettingsError(f"{name}_FILE: {wrong}") from wrong
+
+    return read

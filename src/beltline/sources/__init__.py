@@ -1,0 +1,1 @@
+"""Where requests come in: reading, verifying and identifying what a sender sent."""

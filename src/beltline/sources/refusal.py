@@ -1,0 +1,25 @@
+"""Why a request is not taken in: the errors of everything that looks at what a sender sent."""
+
+from __future__ import annotations
+
+
+class RequestRefused(Exception):
+    """The caller: this request cannot be accepted as it is.
+
+    `status` is the HTTP status (4xx), `kind` names the mistake for programs, `detail` says to
+    people what is wrong and what to send instead; `where` is the place in the body where it is
+    known, such as `request.items.3.phone` or `line 1 column 17`.
+    """
+
+    def __init__(self, status: int, kind: str, detail: str, where: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.where = where
+
+
+class SecretMissing(Exception):
+    """The operator: a source's secret is not set, so that nothing can be verified. The message
+    names the secret, never its value.
+    """

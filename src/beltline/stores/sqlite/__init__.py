@@ -1,0 +1,1 @@
+"""The store in one SQLite file: `store.py` fulfils the port, every other file has one topic."""

@@ -1,0 +1,95 @@
+"""What modules remember, who may do what, and what people set on sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from beltline.engine.ports import TokenRecord
+
+# A value that has not expired.
+VALUE = (
+    "SELECT value FROM remembered WHERE space = ? AND key = ?"
+    " AND (expires_at IS NULL OR expires_at > ?)"
+)
+
+# Remembers a value in place of an earlier one.
+PUT_VALUE = (
+    "INSERT INTO remembered (space, key, value, expires_at) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value,"
+    " expires_at = excluded.expires_at"
+)
+
+# Forgets a value; gives when it expired or would have.
+DELETE_VALUE = "DELETE FROM remembered WHERE space = ? AND key = ? RETURNING expires_at"
+
+# Removes expired values, the longest expired first.
+PURGE_VALUES = (
+    "DELETE FROM remembered WHERE rowid IN (SELECT rowid FROM remembered"
+    " WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?)"
+)
+
+# All access tokens, the oldest first.
+TOKENS = "SELECT hash, role, name, created_at FROM token ORDER BY created_at, hash"
+
+# Adds an access token.
+ADD_ACCESS = (
+    "INSERT INTO token (hash, role, name, created_at) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (hash) DO UPDATE SET role = excluded.role, name = excluded.name"
+)
+
+# What people set on sources.
+SOURCE_STATES = "SELECT source, state FROM source_state"
+
+# Sets it.
+SET_SOURCE_STATE = (
+    "INSERT INTO source_state (source, state) VALUES (?, ?)"
+    " ON CONFLICT (source) DO UPDATE SET state = excluded.state"
+)
+
+
+def value(db: apsw.Connection, space: str, key: str, now: int) -> bytes | None:
+    """See `Store.value`."""
+    row = db.execute(VALUE, (space, key, now)).fetchone()
+    return row[0] if row else None
+
+
+def put_value(
+    db: apsw.Connection, space: str, key: str, value: bytes, expires_at: int | None
+) -> None:
+    """See `Store.put_value`."""
+    db.execute(PUT_VALUE, (space, key, value, expires_at))
+
+
+def delete_value(db: apsw.Connection, space: str, key: str, now: int) -> bool:
+    """See `Store.delete_value`."""
+    rows: list[Any] = db.execute(DELETE_VALUE, (space, key)).fetchall()
+    return any(expires_at is None or expires_at > now for (expires_at,) in rows)
+
+
+def purge_values(db: apsw.Connection, now: int, limit: int) -> int:
+    """See `Store.purge_values`."""
+    db.execute(PURGE_VALUES, (now, limit))
+    return db.changes()
+
+
+def tokens(db: apsw.Connection) -> list[TokenRecord]:
+    """See `Store.tokens`."""
+    return [TokenRecord(*row) for row in db.execute(TOKENS)]
+
+
+def put_token(db: apsw.Connection, token: TokenRecord) -> None:
+    """See `Store.put_token`."""
+    db.execute(ADD_ACCESS, (token.hash, token.role, token.name, token.created_at))
+
+
+def source_state(db: apsw.Connection) -> dict[str, str]:
+    """See `Store.source_state`."""
+    rows: Any = db.execute(SOURCE_STATES).fetchall()
+    return dict(rows)
+
+
+def set_source_state(db: apsw.Connection, source: str, state: str) -> None:
+    """See `Store.set_source_state`."""
+    db.execute(SET_SOURCE_STATE, (source, state))

@@ -1,0 +1,43 @@
+"""The store under test, once for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from beltline.engine.ports import Store
+from tests.conformance.store_kinds import KINDS
+
+Reopen = Callable[[Store], Awaitable[Store]]
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    """The name of an implementation."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def store(kind: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """A new, empty store."""
+    opened = await KINDS[kind](tmp_path)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def reopen(kind: str, tmp_path: Path) -> AsyncIterator[Reopen]:
+    """Closes the store and opens it again."""
+    opened: list[Store] = []
+
+    async def close_and_open(store: Store) -> Store:
+        await store.close()
+        opened.append(await KINDS[kind](tmp_path))
+        return opened[-1]
+
+    yield close_and_open
+    for store in opened:
+        await store.close()

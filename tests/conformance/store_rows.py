@@ -1,0 +1,102 @@
+"""Short ways to write what stores are given, for the tests of stores."""
+
+from __future__ import annotations
+
+from beltline.core.run import Status
+from beltline.engine.ports import (
+    Acceptance,
+    Batch,
+    JournalRow,
+    NewRequest,
+    NewRun,
+    RunChange,
+    Store,
+)
+
+VERSION = 7  # stores keep the number of a version without asking whether there is one
+
+
+def key(number: int) -> bytes:
+    """The key of the test's run with this number; keys rise with numbers."""
+    return number.to_bytes(6, "big") + b"\x70" + bytes(9)
+
+
+def new_request(
+    number: int,
+    *,
+    source: str = "site-form",
+    process: str = "deal-intake",
+    accepted_at: int = 1_000,
+    body: bytes | None = None,
+    identity: str | None = None,
+    identity_until: int = 0,
+    body_hash: bytes = b"",
+    held: bool = False,
+) -> NewRequest:
+    """A request whose body tells its number."""
+    return NewRequest(
+        key=key(number),
+        source=source,
+        process=process,
+        accepted_at=accepted_at,
+        body=b'{"number":%d}' % number if body is None else body,
+        meta=b'{"source":"%s"}' % source.encode(),
+        body_hash=body_hash,
+        identity=identity,
+        identity_until=identity_until,
+        held=held,
+    )
+
+
+def started(
+    request: NewRequest,
+    *,
+    status: Status = "moving",
+    ready_at: int | None = None,
+    owned: bool = True,
+    rows: int = 1,
+) -> Acceptance:
+    """The acceptance of a request that is released at once, with so many journal rows."""
+    run = NewRun(request.key, VERSION, status, ready_at, owned)
+    return Acceptance(
+        request, run, [JournalRow(request.key, seq, b"entry %d" % seq) for seq in range(rows)]
+    )
+
+
+def ready(number: int, at: int = 0, *, source: str = "site-form") -> Acceptance:
+    """The acceptance of a run that nobody owns and that is ready at `at`."""
+    request = new_request(number, source=source)
+    return started(request, status="waiting", ready_at=at, owned=False, rows=0)
+
+
+def moving(number: int) -> Acceptance:
+    """The acceptance of a run that the accepting node moves itself."""
+    return started(new_request(number))
+
+
+def held(number: int, source: str = "site-form") -> Acceptance:
+    """The acceptance of a request that waits in its source's buffer."""
+    return Acceptance(new_request(number, source=source, held=True))
+
+
+async def accept(store: Store, *acceptances: Acceptance) -> None:
+    """Commits acceptances, none of which is a repeat."""
+    answers = await store.commit(Batch(acceptances=list(acceptances)))
+    assert answers == [None] * len(acceptances)
+
+
+async def change(
+    store: Store, number: int, status: Status, ready_at: int | None = None, *, owned: bool = False
+) -> None:
+    """Commits a change of one run's row."""
+    await store.commit(Batch(changes=[RunChange(key(number), status, ready_at, owned)]))
+
+
+async def claimed(store: Store, now: int = 10_000, limit: int = 100, crashes: int = 0) -> list[int]:
+    """Claims, and gives the numbers of the runs."""
+    return numbers(run.key for run in await store.claim(now, limit, crashes=crashes))
+
+
+def numbers(keys: object) -> list[int]:
+    """The numbers behind keys."""
+    return [int.from_bytes(item[:6], "big") for item in keys]  # type: ignore[attr-defined]

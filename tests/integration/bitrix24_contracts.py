@@ -1,0 +1,81 @@
+"""Calls of the Bitrix24 REST API held against the vendor's published contracts.
+
+The contracts are a JSON file a method. They are not part of this repository: without the folder
+beside it nothing is checked, and the test that needs them says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+CONTRACTS = Path(__file__).resolve().parents[3] / "shared" / "bitrix24" / "methods"
+
+
+def check_against_contracts(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    """Asserts that each call has the parameters of its method's contract, and none beside."""
+    for name, params in calls:
+        path = CONTRACTS / f"{name}.json"
+        if not path.is_file():
+            continue  # `batch`, a method that is not there, or no folder of contracts
+        contract = json.loads(path.read_text(encoding="utf-8"))
+        _check_fields(name, params, contract["params"], contract)
+        _check_names(name, params, contract)
+
+
+def _check_fields(
+    at: str, given: dict[str, Any], told: list[dict[str, Any]], contract: dict[str, Any]
+) -> None:
+    known = {one["name"]: one for one in told}
+    for one in told:
+        assert one["required"] is not True or one["name"] in given, (
+            f"{at}: {one['name']} is missing"
+        )
+    for name, value in given.items():
+        about = known.get(name) or _dynamic(name, known)
+        assert about is not None, f"{at}: the contract has no {name}"
+        assert _fits(value, about["base"]), f"{at}: {name} is {value!r}, not {about['base']}"
+        inner = contract["defs"].get(str(about.get("ref", "")).rpartition("/")[2])
+        if inner is not None:
+            _check_fields(f"{at} {name}", value, inner["fields"], contract)
+
+
+def _dynamic(name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The entry of a user's field or a parent: `UF_...`, `PARENT_ID_...`, `ufCrm...`."""
+    for told, about in known.items():
+        if told.endswith("...") and name.startswith(told.removesuffix("...")):
+            return about
+    return None
+
+
+def _fits(value: Any, base: str) -> bool:
+    match base:
+        case "object":
+            return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "boolean" | "char":
+            return value in ("Y", "N") or isinstance(value, bool)
+        case "any":
+            return True
+        case _:
+            return isinstance(value, str)
+
+
+def _check_names(name: str, params: dict[str, Any], contract: dict[str, Any]) -> None:
+    """Fields in filters, orders and selections are those of the entity."""
+    known: dict[str, dict[str, Any]] = {one: {} for one in contract.get("entityFields", ())}
+    if not known:
+        return
+    # The pages leave the id out of some lists of fields; it is a field of every entity.
+    known |= {"ID": {}, "id": {}}
+    names = [*params.get("select", ()), *params.get("order", {})]
+    names += [re.sub(r"^[<>=!@%]+", "", key) for key in params.get("filter", {})]
+    for field in names:
+        assert field in known or _dynamic(field, known) is not None, f"{name}: no field {field}"

@@ -1,0 +1,52 @@
+"""The checkers: each looks at the record of one seed for one kind of wrong, on its own.
+
+They share no code with the engine, nor with each other beyond reading the record; only
+`replay_equals_state` asks the core, since its subject is that the core agrees with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tests.simulation.checkers import (
+    attempts_within_limits,
+    calls_committed_first,
+    commands_decided_once,
+    everything_ends,
+    memory_is_bounded,
+    nothing_accepted_is_lost,
+    one_key_for_one_visit,
+    order_follows_routes,
+    poison_is_set_aside,
+    repeats_get_the_first_answer,
+    replay_equals_state,
+    results_recorded_once,
+)
+from tests.simulation.record import Record
+
+Checker = Callable[[Record], Iterator[str]]
+"""Gives what is wrong, in words; nothing where nothing is."""
+
+CHECKERS: dict[str, Checker] = {
+    module.__name__.rpartition(".")[2]: module.check
+    for module in (
+        nothing_accepted_is_lost,
+        repeats_get_the_first_answer,
+        results_recorded_once,
+        order_follows_routes,
+        attempts_within_limits,
+        calls_committed_first,
+        one_key_for_one_visit,
+        commands_decided_once,
+        poison_is_set_aside,
+        memory_is_bounded,
+        replay_equals_state,
+        everything_ends,
+    )
+}
+
+
+def complaints(record: Record) -> dict[str, list[str]]:
+    """What each checker has found, where it has found something."""
+    found = {name: list(check(record)) for name, check in CHECKERS.items()}
+    return {name: texts for name, texts in found.items() if texts}

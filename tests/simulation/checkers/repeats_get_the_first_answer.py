@@ -1,0 +1,29 @@
+"""One identity starts one run: who sends again is told of the first, and whether it is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.simulation.record import Record, Stored
+
+
+def check(record: Record) -> Iterator[str]:
+    """Looks at every identity: what was stored under it, and what its senders were told."""
+    by_identity: dict[tuple[str, str], list[tuple[bytes, Stored]]] = {}
+    for key, stored in sorted(record.requests.items()):
+        if stored.identity is not None:
+            by_identity.setdefault((stored.source, stored.identity), []).append((key, stored))
+    for (_, identity), rows in by_identity.items():
+        rows.sort(key=lambda row: row[1].accepted_at)
+        for (_, first), (_, second) in zip(rows, rows[1:], strict=False):
+            if second.accepted_at < first.identity_until:
+                yield f"identity {identity!r} was accepted twice within its window"
+    for sending in record.sendings:
+        if sending.told != "repeat":
+            continue
+        name = (sending.source, sending.identity or "")
+        first_request = dict(by_identity.get(name, ())).get(sending.key)
+        if first_request is None:
+            yield f"a repeat of {sending.identity!r} was told of a request that is not there"
+        elif sending.same_body != (first_request.body == sending.body):
+            yield f"a repeat of {sending.identity!r} was told wrongly whether its body is the same"

@@ -1,0 +1,134 @@
+"""The world outside the hub: handlers that answer, later, twice, or never; it outlives crashes.
+
+It keeps the ledger of what it was asked, as a real outside system would, and draws each answer
+from the seed. Answers of every attempt differ, so that taking the wrong one shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+import msgspec
+
+from beltline.core.events import Error
+from beltline.core.inputs import Answered, AttemptFailed, Input
+from beltline.engine.ports import Dispatched, Posted
+from beltline.sdk.context import Context
+from tests.simulation.options import Options
+from tests.simulation.record import Record, Seen
+from tests.simulation.scheduler import Scheduler
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
+
+
+class Outside:
+    """Handlers. `deliver` posts an answer to the hub if it is up; `kill` ends the process."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        chance: Random,
+        options: Options,
+        record: Record,
+        deliver: Callable[[Posted], None],
+        kill: Callable[[int], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._chance = chance
+        self._options = options
+        self._record = record
+        self._deliver = deliver
+        self._kill = kill
+        self.is_calm = False  # faults are over
+
+    def called(self, call: Dispatched, life: int) -> None:
+        """A handler gets a call of the process's `life`."""
+        asked = call.call
+        self._record.calls.append(
+            Seen(
+                key=call.key,
+                step=asked.step.id,
+                visit=asked.visit,
+                attempt=asked.attempt,
+                input=blake2b(_canonical(asked.input), digest_size=16).hexdigest(),
+                idempotency=_key_of(call),
+                at=self._scheduler.steps,
+                life=life,
+            )
+        )
+        if self._is_poison(call):
+            self._scheduler.at(self._scheduler.now + 5, lambda: self._kill(life))
+            return
+        if self.is_calm or self._chance.random() >= self._options.lost:
+            self._answer(call)
+            if not self.is_calm and self._chance.random() < self._options.duplicates:
+                self._answer(call)
+
+    def _is_poison(self, call: Dispatched) -> bool:
+        """Some requests carry what kills the process at one of the steps."""
+        if self.is_calm or not self._options.poison:
+            return False
+        return b'"poison":true' in _canonical(call.call.input)
+
+    def _answer(self, call: Dispatched) -> None:
+        delay = self._chance.choice((0, 1, 5, 50, 500))
+        if not self.is_calm and self._chance.random() < self._options.late:
+            delay = self._chance.choice((3_900, 4_100, 6_000, 9_000))
+        answer = self.outcome(call)
+        self._scheduler.at(
+            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer))
+        )
+
+    def outcome(self, call: Dispatched) -> Input:
+        """What a handler answers."""
+        asked = call.call
+        place = (asked.step.id, asked.visit, asked.attempt)
+        draw = 1.0 if self.is_calm else self._chance.random()
+        for share, kind in (
+            (self._options.retries, "retry"),
+            (self._options.rejects, "reject"),
+            (self._options.exceptions, "exception"),
+        ):
+            if draw < share and asked.step.effect != "pure":
+                after = self._chance.choice((None, 200, 7_000)) if kind == "retry" else None
+                error = Error(kind, "it happens")
+                return AttemptFailed(*place, error, final=kind == "reject", after_ms=after)
+            draw -= share
+        result: dict[str, Any] = {"v": self._chance.randrange(4), "by": asked.attempt}
+        return Answered(*place, result, len(_canonical(result)))
+
+
+class SimulatedTransport:
+    """Fulfils `engine.ports.Transport` for one life of the process."""
+
+    def __init__(self, outside: Outside, life: int) -> None:
+        self._outside = outside
+        self._life = life
+
+    def dispatch(self, calls: list[Dispatched]) -> None:
+        """Hands calls to the world outside."""
+        for call in calls:
+            self._outside.called(call, self._life)
+
+    def call_inline(self, call: Dispatched) -> Input:
+        """A pure handler's answer, here and now."""
+        return self._outside.outcome(call)
+
+
+def _key_of(call: Dispatched) -> str:
+    """The idempotency key as the sdk gives it to a handler."""
+    nothing: Any = None
+    return Context(
+        run=call.run,
+        step=call.call.step.id,
+        visit=call.call.visit,
+        attempt=call.call.attempt,
+        deadline_ms=call.call.deadline,
+        connection=None,
+        http=nothing,
+        memory=nothing,
+        log=nothing,
+    ).key

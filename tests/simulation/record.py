@@ -1,0 +1,168 @@
+"""What anyone can know of a simulated hub: what senders were told, what the journal says, what the
+handlers outside saw. Checkers know this, the text of the definitions, and nothing else.
+
+`at` is the scheduler's step in which something happened: a total order, unlike the time of day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+# The fields of a journal event by its name, as core/events.py promises them to readers.
+FIELDS = {
+    "run-started": ("process", "version", "to"),
+    "step-started": (
+        "step",
+        "visit",
+        "attempt",
+        "module",
+        "transport",
+        "input",
+        "reason",
+        "given",
+    ),
+    "step-waiting": ("step", "visit", "until"),
+    "step-completed": ("step", "visit", "attempt", "result", "size", "to", "because"),
+    "step-failed": (
+        "step",
+        "visit",
+        "attempt",
+        "failures",
+        "error",
+        "then",
+        "retry_at",
+        "to",
+    ),
+    "step-skipped": ("step", "visit", "result", "size", "to", "reason", "because"),
+    "step-left": ("step", "visit", "to", "reason"),
+    "command-refused": ("command", "reason"),
+    "run-stopped": ("reason",),
+    "run-completed": ("result", "reason"),
+    "run-cancelled": ("reason",),
+}
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One event of a run's journal. `row` numbers the decision that it belongs to, `at` is the
+    step in which that row became durable, `time` the decision's own time.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    row: int
+    at: int
+    time: int
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.fields[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Sending(msgspec.Struct):
+    """A request as its sender made it, and what the sender was told: `accepted`, `repeat`,
+    `refused`, or nothing yet.
+    """
+
+    source: str
+    process: str
+    body: bytes
+    identity: str | None
+    held: bool
+    told: str = ""
+    key: bytes = b""
+    same_body: bool = False
+    sent_at_ms: int = 0
+    told_at: int = 0
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A call as its handler saw it. `input` is the hash that the handler made of what it got."""
+
+    key: bytes
+    step: str
+    visit: int
+    attempt: int
+    input: str
+    idempotency: str
+    at: int
+    life: int
+
+
+class Asked(msgspec.Struct):
+    """A person's command. `mark` stands in its reason or result; `posted` once it was stored."""
+
+    key: bytes
+    kind: str
+    mark: str
+    plain: bool
+    posted: bool = False
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A request as it can be read in the end."""
+
+    source: str
+    process: str
+    body: bytes
+    meta: bytes
+    identity: str | None
+    identity_until: int
+    accepted_at: int
+
+
+class Crash(msgspec.Struct, frozen=True):
+    """The process died without warning; these runs were its own. `life` is the one that ended."""
+
+    at: int
+    life: int
+    owned: tuple[bytes, ...]
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A run in memory at a moment when everything was durable: `seq` events old."""
+
+    key: bytes
+    seq: int
+    state: bytes
+
+
+class Record(msgspec.Struct):
+    """All of one seed."""
+
+    definitions: dict[str, dict[str, Any]]
+    sendings: list[Sending] = []
+    rows: list[tuple[int, bytes, int, bytes]] = []  # at, key, seq, entry
+    calls: list[Seen] = []
+    commands: list[Asked] = []
+    crashes: list[Crash] = []
+    samples: list[Sample] = []
+    requests: dict[bytes, Stored] = {}
+    statuses: dict[bytes, str] = {}
+    reports: list[str] = []
+    inbox: int = 0
+    held: int = 0
+    most_in_memory: int = 0
+    memory_limit: int = 0
+    ended_in_time: bool = False
+
+    def journals(self) -> dict[bytes, list[Fact]]:
+        """Every run's events in order."""
+        ordered = sorted(self.rows, key=lambda row: (row[1], row[2]))
+        journals: dict[bytes, list[Fact]] = {}
+        for number, (at, key, _, entry) in enumerate(ordered):
+            _, time, events = json.loads(entry)
+            journals.setdefault(key, []).extend(_facts(events, number, at, time))
+        return journals
+
+
+def _facts(events: list[list[Any]], row: int, at: int, time: int) -> Iterator[Fact]:
+    for name, *values in events:
+        fields = dict.fromkeys(FIELDS[name])
+        fields.update(zip(FIELDS[name], values, strict=False))
+        yield Fact(name, fields, row, at, time)

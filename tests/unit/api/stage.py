@@ -1,0 +1,255 @@
+"""A whole hub in this process for tests: real store, real node, real transport, modules of its own.
+
+`Stage.until` waits for a moment of the store, not for a moment of the clock: it looks again after
+each commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp
+
+from beltline.api.app import create_app
+from beltline.api.hub import Hub
+from beltline.api.tokens import new_token
+from beltline.catalog.catalog import Catalog
+from beltline.core.limits import PRODUCTION, Limits
+from beltline.definition.connection import ConnectionFile, read_connection
+from beltline.definition.source import Source, read_source
+from beltline.engine.memory import StoredMemory
+from beltline.engine.node import Node
+from beltline.engine.ports import Store
+from beltline.engine.processes import ProcessBook
+from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
+from beltline.sdk import Context, Module, Reject
+from beltline.stores import open_store
+from beltline.transports.event import EventTransport, Surroundings
+from tests.unit.api.calling import Answered, call
+
+NOW = 1_764_000_000_000  # 24 November 2025, in Unix ms
+
+LEAD = """
+process: lead
+title: A lead
+steps:
+  - {id: greet, module: echo, with: {name: "{{ request.name }}"}, next: [judge]}
+  - {id: judge, module: judge, with: {verdict: "{{ request.verdict }}"}, next: [tell]}
+  - {id: tell, module: echo, with: {score: "{{ judge.score }}"}}
+"""
+FORM = "source: form\nkind: webhook\nprocess: lead\nverify: none\n"
+
+
+class ManualClock:
+    """The time of day as the test sets it."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> int:
+        """Unix milliseconds."""
+        return self.time
+
+
+async def echo(config: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Gives its parameters back."""
+    return config
+
+
+async def judge(config: dict[str, Any], context: Context) -> dict[str, Any] | Reject:
+    """Rejects what it is told to reject, so that there is a dead letter."""
+    if config.get("verdict") == "bad":
+        return Reject("the verdict is bad")
+    return {"score": 7}
+
+
+def module(name: str, handler: Any) -> Module[Any, Any]:
+    """A module of the tests."""
+    return Module(
+        name=name,
+        version=1,
+        summary="A module of the tests.",
+        category="data",
+        icon="box",
+        effect="idempotent",
+        config=dict,
+        output=dict,
+        handler=handler,
+        examples=(),
+    )
+
+
+class WatchedStore:
+    """The real store, which tells when something was written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.written = asyncio.Condition()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        async def watched(*args: Any, **named: Any) -> Any:
+            given = await method(*args, **named)
+            async with self.written:
+                self.written.notify_all()
+            return given
+
+        return watched if name in ("commit", "post", "release", "claim") else method
+
+
+class Stage(msgspec.Struct):
+    """The hub on stage, and how tests talk to it."""
+
+    hub: Hub
+    app: ASGIApp
+    store: WatchedStore
+    clock: ManualClock
+    tokens: dict[str, str]
+    secrets: dict[str, str]
+    connections: dict[str, ConnectionFile]
+    sources: dict[str, Source]
+    written: dict[str, Any] = {}
+
+    async def send(
+        self,
+        source: str,
+        body: Any,
+        *headers: tuple[str, str],
+        content_type: str | None = "application/json",
+        method: str = "POST",
+    ) -> Answered:
+        """Sends a request to a source; what is not bytes goes as JSON."""
+        raw = body if isinstance(body, bytes | list) else msgspec.json.encode(body)
+        typed = [("Content-Type", content_type)] if content_type is not None else []
+        answer = await call(self.app, method, f"/in/{source}", raw, [*typed, *headers])
+        assert answer is not None
+        return answer
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        *,
+        role: str | None = "admin",
+        content_type: str | None = "application/json",
+        headers: list[tuple[str, str]] | None = None,
+    ) -> Answered:
+        """Calls the API with a token of the role; what is not bytes goes as JSON."""
+        raw = body if isinstance(body, bytes | list) else msgspec.json.encode(body)
+        all_headers = list(headers or ())
+        if content_type is not None and raw:
+            all_headers.append(("Content-Type", content_type))
+        if role is not None:
+            all_headers.append(("Authorization", f"Bearer {self.tokens[role]}"))
+        answer = await call(self.app, method, path, raw, all_headers)
+        assert answer is not None
+        return answer
+
+    async def run(self, id: str) -> dict[str, Any]:
+        """A run as the API shows it."""
+        answer = await self.ask("GET", f"/api/v1/runs/{id}")
+        assert answer.status == 200, answer.body
+        shown: dict[str, Any] = answer.json()
+        return shown
+
+    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Waits until it holds, looking again after each write to the store."""
+        async with self.store.written:
+            while not await holds():
+                await self.store.written.wait()
+
+    async def at_rest(self, id: str, status: str) -> dict[str, Any]:
+        """The run, once its row has that status."""
+
+        async def rests() -> bool:
+            page = (await self.ask("GET", "/api/v1/runs")).json()
+            return any(run["id"] == id and run["status"] == status for run in page["runs"])
+
+        await self.until(rests)
+        return await self.run(id)
+
+    def add_source(self, text: str) -> None:
+        """Another source, from the text of its file."""
+        checked = read_source(text, name=None, file="source.yaml", processes=None)
+        assert checked.source is not None, checked.findings
+        self.sources[checked.source.name] = checked.source
+
+    def add_connection(self, text: str) -> None:
+        """Another connection, from the text of its file."""
+        checked = read_connection(text, name=None, file="connection.yaml")
+        assert checked.connection is not None, checked.findings
+        self.connections[checked.connection.name] = checked.connection
+
+
+@asynccontextmanager
+async def running_stage(
+    folder: Path,
+    *,
+    limits: Limits = PRODUCTION,
+    modules: Mapping[str, Any] | None = None,
+    runs: bool = True,
+) -> AsyncIterator[Stage]:
+    """A hub on a new store in `folder` with the process `lead`, the source `form`, and a token of
+    each role. With `runs` False nothing moves, and nothing is accepted.
+    """
+    real = await open_store(f"sqlite:///{folder / 'hub.db'}", durable=False)
+    store: Any = WatchedStore(real)
+    clock = ManualClock()
+    handlers = {"echo": echo, "judge": judge, **(modules or {})}
+    catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
+    mailbox = AsyncioMailbox()
+    around: Any = Surroundings(
+        None, StoredMemory(store, clock), lambda run, step: None, lambda name: None
+    )  # type: ignore[arg-type, return-value]
+    transport = EventTransport(catalog.invocation, around, mailbox, limits)
+    book = ProcessBook(store, catalog, {}, clock)
+    node = Node(
+        store=store,
+        transport=transport,
+        processes=book,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=AsyncioBell,
+        new_reply=AsyncioReply,
+        report=lambda *told: None,
+        limits=limits,
+    )
+    secrets: dict[str, str] = {}
+    sources: dict[str, Source] = {}
+    connections: dict[str, ConnectionFile] = {}
+    hub = Hub(
+        node=node,
+        store=store,
+        processes=book,
+        sources=sources,
+        connections=connections,
+        catalog=catalog,
+        clock=clock,
+        limits=limits,
+        secret=secrets.get,
+    )
+    tokens = {}
+    for role in ("viewer", "operator", "editor", "admin"):
+        tokens[role], record = new_token(role, f"the {role}", NOW)
+        await real.put_token(record)
+    await book.publish("lead", LEAD, "yaml", "lead.yaml")
+    stage = Stage(hub, create_app(hub), store, clock, tokens, secrets, connections, sources)
+    stage.add_source(FORM)
+    tasks = [asyncio.ensure_future(one) for one in node.coroutines()] if runs else []
+    try:
+        yield stage
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        transport.close()
+        await real.close()

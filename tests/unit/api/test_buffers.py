@@ -1,0 +1,93 @@
+"""Sources and their buffers: seen, paused, released."""
+
+from __future__ import annotations
+
+from tests.unit.api.stage import Stage
+
+HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n"
+
+
+async def buffer(stage: Stage, source: str) -> dict[str, object]:
+    listed = (await stage.ask("GET", "/api/v1/buffers")).json()["buffers"]
+    found: dict[str, object] = next(one for one in listed if one["source"] == source)
+    return found
+
+
+async def test_a_paused_source_holds_back_from_the_next_request_on(stage: Stage) -> None:
+    assert (await stage.send("form", {})).json()["run"] is not None
+    paused = await stage.ask("POST", "/api/v1/buffers/form/pause")
+    assert paused.json() == {"source": "form", "state": "paused", "held": 0}
+    assert (await stage.send("form", {})).json()["run"] is None
+    assert await buffer(stage, "form") == {"source": "form", "state": "paused", "held": 1}
+
+
+async def test_release_lets_the_oldest_go_and_the_rest_stays(stage: Stage) -> None:
+    stage.add_source(HELD)
+    ids = [(await stage.send("held", {"n": n})).json()["request"] for n in range(3)]
+    answer = await stage.ask("POST", "/api/v1/buffers/held/release", {"count": 2})
+    assert answer.json() == {"source": "held", "state": "paused", "released": 2, "held": 1}
+    for id in ids[:2]:
+        await stage.at_rest(id, "completed")
+    assert (await stage.run(ids[2]))["version"] is None
+
+
+async def test_resume_lets_everything_go(stage: Stage) -> None:
+    stage.add_source(HELD)
+    ids = [(await stage.send("held", {"n": n})).json()["request"] for n in range(3)]
+    answer = await stage.ask("POST", "/api/v1/buffers/held/resume")
+    assert answer.json() == {"source": "held", "state": "released", "released": 3, "held": 0}
+    for id in ids:
+        await stage.at_rest(id, "completed")
+    assert (await stage.send("held", {})).json()["run"] is not None
+
+
+async def test_resuming_without_a_process_changes_nothing(stage: Stage) -> None:
+    stage.add_source(HELD.replace("process: lead", "process: nowhere"))
+    await stage.send("held", {})
+    answer = await stage.ask("POST", "/api/v1/buffers/held/resume")
+    assert answer.status == 409
+    assert "nowhere" in answer.json()["detail"]
+    assert await buffer(stage, "held") == {"source": "held", "state": "paused", "held": 1}
+
+
+async def test_a_pause_by_another_program_soon_holds(stage: Stage) -> None:
+    await stage.send("form", {})
+    await stage.store.set_source_state("form", "paused")
+    stage.clock.time += 1_000
+    assert (await stage.send("form", {})).json()["run"] is None
+
+
+async def test_requests_of_a_source_that_is_gone_are_still_seen(stage: Stage) -> None:
+    stage.add_source(HELD)
+    await stage.send("held", {})
+    del stage.sources["held"]
+    assert await buffer(stage, "held") == {"source": "held", "state": "paused", "held": 1}
+    assert (await stage.ask("POST", "/api/v1/buffers/held/resume")).status == 404
+
+
+async def test_wrong_counts_are_told(stage: Stage) -> None:
+    for body in ({}, {"count": 0}, {"count": -1}, {"count": "all"}, {"count": 10**9}, {"n": 1}):
+        assert (await stage.ask("POST", "/api/v1/buffers/form/release", body)).status == 422
+    assert (await stage.ask("POST", "/api/v1/buffers/form/pause", {"x": 1})).status == 422
+
+
+async def test_sources_are_listed_without_their_secrets(stage: Stage) -> None:
+    stage.secrets["KEY"] = "canary"
+    stage.add_source(
+        "source: shop\nkind: webhook\nprocess: lead\n"
+        'verify: {hmac: {header: X-Signature, secret: "${KEY}"}}\n'
+        'identity: {by: "{{ request.id }}", window: 1h}\n'
+    )
+    answer = await stage.ask("GET", "/api/v1/sources")
+    assert b"canary" not in answer.body
+    assert [one["source"] for one in answer.json()["sources"]] == ["form", "shop"]
+    assert answer.json()["sources"][1] == {
+        "source": "shop",
+        "kind": "webhook",
+        "process": "lead",
+        "path": "/in/shop",
+        "verify": "hmac",
+        "identity_window_ms": 3_600_000,
+        "state": "released",
+        "held": 0,
+    }

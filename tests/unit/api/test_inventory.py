@@ -1,0 +1,80 @@
+"""What a hub has: modules with their schemas, connections without their secrets, its figures."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.unit.api.stage import Stage
+
+
+async def test_modules_are_listed_and_shown(stage: Stage) -> None:
+    listed = (await stage.ask("GET", "/api/v1/modules")).json()["modules"]
+    assert [one["name"] for one in listed] == ["echo", "judge"]
+    shown = (await stage.ask("GET", "/api/v1/modules/echo")).json()
+    assert (shown["name"], shown["version"], shown["effect"]) == ("echo", 1, "idempotent")
+    assert shown["config"]["type"] == "object"
+    assert (await stage.ask("GET", "/api/v1/modules/echo@1")).json() == shown
+
+
+async def test_an_unknown_module_is_told_with_the_nearest(stage: Stage) -> None:
+    answer = await stage.ask("GET", "/api/v1/modules/juge")
+    assert answer.status == 404
+    assert "'judge'" in answer.json()["detail"]
+    assert (await stage.ask("GET", "/api/v1/modules/" + "x" * 5_000)).status == 404
+
+
+async def test_connections_are_listed_without_their_secrets(stage: Stage) -> None:
+    stage.secrets["CRM_KEY"] = "canary"
+    stage.add_connection(
+        'connection: crm\nkind: bitrix24\naddress: https://example.org/rest/\nsecret: "${CRM_KEY}"\n'
+        "limits: {rate: 2/s, burst: 50}\n"
+    )
+    stage.add_connection('connection: mail\nkind: smtp\nsecret: "${UNSET}"\n')
+    answer = await stage.ask("GET", "/api/v1/connections")
+    assert b"canary" not in answer.body
+    crm, mail = answer.json()["connections"]
+    assert crm == {
+        "connection": "crm",
+        "kind": "bitrix24",
+        "address": "https://example.org/rest/",
+        "secret": "CRM_KEY",
+        "secret_is_set": True,
+        "private_addresses": "deny",
+        "limits": {"rate_per_s": 2.0, "burst": 50, "concurrency": None, "batch": None},
+    }
+    assert mail["secret_is_set"] is False
+
+
+async def test_health_needs_no_token(stage: Stage) -> None:
+    assert (await stage.ask("GET", "/healthz", role=None)).json() == {"status": "ok"}
+    assert (await stage.ask("GET", "/readyz", role=None)).status == 200
+    stage.hub.node.drain()
+    assert (await stage.ask("GET", "/healthz", role=None)).status == 200
+    not_ready = await stage.ask("GET", "/readyz", role=None)
+    assert not_ready.status == 503
+    assert "stopping" in not_ready.json()["detail"]
+    assert not_ready.headers["retry-after"]
+
+
+async def test_the_figures_tell_what_happened(stage: Stage) -> None:
+    stage.add_source("source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n")
+    run = (await stage.send("form", {"verdict": "bad"})).json()["run"]
+    await stage.at_rest(run, "stopped")
+    await stage.send("held", {})
+    await stage.send("form", b"{")
+    answer = await stage.ask("GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    figures = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+    assert figures["beltline_intake_answers_total", "202"] == 2
+    assert figures["beltline_intake_answers_total", "400"] == 1
+    assert figures["beltline_runs_held",] == 1
+    assert figures["beltline_runs_stopped",] == 1
+    assert figures["beltline_runs_moving",] == 0
+    assert figures["beltline_store_full",] == 0
+    assert figures["beltline_steps_completed_total",] >= 2
+    assert figures["beltline_commits_total",] >= 2
+    assert figures["beltline_answers_fenced_total",] == 0

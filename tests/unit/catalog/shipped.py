@@ -1,0 +1,26 @@
+"""The modules in the folder `modules/`, read from the files themselves."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import beltline.modules
+from beltline.sdk import Module
+
+FOLDER = Path(beltline.modules.__file__).parent
+
+
+def shipped_files() -> dict[str, Module[Any, Any]]:
+    """Each module by the dotted name of its file below `beltline.modules`."""
+    found = {}
+    for path in sorted(FOLDER.rglob("*.py")):
+        dotted = ".".join(path.relative_to(FOLDER).with_suffix("").parts)
+        python_module = importlib.import_module(f"beltline.modules.{dotted}")
+        if hasattr(python_module, "module"):
+            found[dotted] = python_module.module
+    return found
+
+
+SHIPPED = shipped_files()

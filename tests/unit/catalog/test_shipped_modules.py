@@ -1,0 +1,135 @@
+"""Every module that comes with the hub, held to the rules of a declaration."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from beltline.catalog.catalog import Catalog
+from beltline.catalog.reference import reference_pages
+from beltline.catalog.schema import config_schema, module_schema, output_schema
+from beltline.sdk import Context, Example, Module
+from tests.unit.catalog.shipped import FOLDER, SHIPPED
+from tests.unit.modules.fakes import context
+
+ROOT = FOLDER.parents[2]
+CATALOG = Catalog(SHIPPED.values())
+EXAMPLES = [(module, example) for module in SHIPPED.values() for example in module.examples]
+COMPARED = [
+    (module, example)
+    for module, example in EXAMPLES
+    if example.output is not None and module.handler is not None
+]
+
+
+def name_of(value: object) -> str | None:
+    if isinstance(value, Module):
+        return value.name
+    return value.title if isinstance(value, Example) else None
+
+
+each_module = pytest.mark.parametrize("module", SHIPPED.values(), ids=name_of)
+
+
+def properties(module: Module[Any, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for schema in (config_schema(module), output_schema(module)):
+        for part in (schema, *schema.get("$defs", {}).values()):
+            yield from part.get("properties", {}).items()
+
+
+def test_the_issue_s_modules_are_there() -> None:
+    assert set(CATALOG.names()) == {
+        *("set", "map", "log", "remember", "recall", "forget", "http-request", "wait", "stop"),
+        *("bitrix24.find-contact", "bitrix24.find-deal", "bitrix24.get-deal"),
+        *("bitrix24.add-lead", "bitrix24.add-contact", "bitrix24.update-deal"),
+        *("bitrix24.add-comment", "bitrix24.call"),
+    }
+
+
+def test_a_file_bears_the_name_of_its_module() -> None:
+    assert {dotted: module.name for dotted, module in SHIPPED.items()} == {
+        dotted: dotted.replace("_", "-") for dotted in SHIPPED
+    }
+
+
+def test_the_entry_points_are_the_files() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["beltline.modules"] == {
+        module.name: f"beltline.modules.{dotted}:module" for dotted, module in SHIPPED.items()
+    }
+
+
+@each_module
+def test_a_declaration_is_complete(module: Module[Any, Any]) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", module.icon)
+    assert module.summary.endswith(".")
+    assert not module.description or module.description.endswith(".")
+    assert module.examples
+    assert len({example.title for example in module.examples}) == len(module.examples)
+    for part in (module.config, module.output, inspect.getmodule(module.handler)):
+        assert part is None or inspect.getdoc(part)
+
+
+@each_module
+def test_every_field_is_described(module: Module[Any, Any]) -> None:
+    for name, about in properties(module):
+        assert about.get("title"), f"{module.name}: {name} has no title"
+        assert about.get("description", "").endswith("."), f"{module.name}: {name}"
+
+
+@each_module
+def test_only_modules_that_await_nothing_outside_are_pure(module: Module[Any, Any]) -> None:
+    if module.effect == "pure":
+        assert module.connection is None
+        uses = inspect.getsource(module.handler) if module.handler else ""
+        assert "context." not in uses
+
+
+@pytest.mark.parametrize(("module", "example"), EXAMPLES, ids=name_of)
+def test_an_example_passes_the_check(module: Module[Any, Any], example: Example) -> None:
+    entry = CATALOG.find(module.name)
+    assert entry is not None
+    assert entry.check(example.config, ()) == []
+    invocation = CATALOG.invocation(module.pinned)
+    assert invocation is not None
+    invocation.decode(example.config)
+
+
+@pytest.mark.parametrize(("module", "example"), COMPARED, ids=name_of)
+async def test_an_example_gives_its_result(module: Module[Any, Any], example: Example) -> None:
+    invocation = CATALOG.invocation(module.pinned)
+    assert invocation is not None
+    handler: Any = module.handler
+    given: Context = context()
+    result = await handler(invocation.decode(example.config), given)
+    assert invocation.encode(result) == example.output
+
+
+@each_module
+def test_examples_written_in_descriptions_pass_the_check(module: Module[Any, Any]) -> None:
+    """What a form offers as an example of a field must be a value that the field takes."""
+    entry = CATALOG.find(module.name)
+    assert entry is not None
+    for name, about in config_schema(module).get("properties", {}).items():
+        for given in about.get("examples", ()):
+            problems = [found for found in entry.check({name: given}, ()) if found.place]
+            assert problems == [], f"{module.name}: {name}"
+
+
+@each_module
+def test_a_description_is_plain_data(module: Module[Any, Any]) -> None:
+    described = module_schema(module)
+    assert msgspec.json.decode(msgspec.json.encode(described)) == described
+    assert described["engine"] is (module.handler is None)
+
+
+def test_the_reference_pages_are_fresh() -> None:
+    folder = ROOT / "docs" / "reference" / "modules"
+    written = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    assert written == reference_pages(SHIPPED.values())
