@@ -8,7 +8,8 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,37 @@ def commits_per_s(folder: Path, seconds: float) -> float:
     """SQLite commits of one row of 400 bytes each, WAL and `synchronous=FULL`, one after another:
     what a store that commits every decision by itself could do at most.
     """
-    path = folder / "commit-rate.db"
-    for left in folder.glob("commit-rate.db*"):
-        left.unlink()
-    db = apsw.Connection(str(path))
+    with _commits(folder) as commit:
+        count = 0
+        began = time.perf_counter()
+        while (passed := time.perf_counter() - began) < seconds:
+            commit()
+            count += 1
+        return count / passed
+
+
+def commit_times_ms(folder: Path, count: int) -> list[float]:
+    """How long each of `count` such commits takes, in milliseconds."""
+    times: list[float] = []
+    with _commits(folder) as commit:
+        commit()
+        for _ in range(count):
+            began = time.perf_counter()
+            commit()
+            times.append((time.perf_counter() - began) * 1e3)
+    return times
+
+
+@contextmanager
+def _commits(folder: Path) -> Iterator[Callable[[], object]]:
+    """A function that commits one row to a database of its own in `folder`."""
+    db = apsw.Connection(str(folder / "commit-rate.db"))
     try:
         db.execute("PRAGMA journal_mode = WAL").fetchall()
         db.execute("PRAGMA synchronous = FULL")
         db.execute("CREATE TABLE decision (entry BLOB NOT NULL)")
         row = (os.urandom(400),)
-        count = 0
-        began = time.perf_counter()
-        while (passed := time.perf_counter() - began) < seconds:
-            db.execute("INSERT INTO decision VALUES (?)", row)
-            count += 1
-        return count / passed
+        yield lambda: db.execute("INSERT INTO decision VALUES (?)", row)
     finally:
         db.close()
         for left in folder.glob("commit-rate.db*"):

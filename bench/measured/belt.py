@@ -20,7 +20,7 @@ async def carry(home: Path) -> dict[str, Any]:
     async with running_hub(open_home(home)) as running:
         process.settle_memory()
         usage = process.Usage()
-        # The loader has not looked at the store yet; until it has, nothing counts as idle.
+        # No coroutine of the hub has run yet: there was no await since they were made.
         await process.until_idle(running)
         wall_s, cpu_s = usage.since()
         threads = process.thread_seconds()
@@ -28,6 +28,7 @@ async def carry(home: Path) -> dict[str, Any]:
             "seconds": wall_s,
             "cpu_s": cpu_s,
             "commits": running.node.committer.commits,
+            "left": await running.store.counts(),
             "busiest_threads_s": sorted(threads.values(), reverse=True)[:4],
         }
 

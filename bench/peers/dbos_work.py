@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from importlib.metadata import version
 from typing import Any
 
 import sqlalchemy as sa
@@ -184,6 +185,7 @@ def run(
             f"{succeeded} of {workflows} workflows succeeded, with {steps} steps recorded"
         )
     return {
+        "dbos": version("dbos"),
         "way": way,
         "workflows": workflows,
         "steps": steps,

@@ -154,15 +154,37 @@ async def running_hub(
 
     Raises `SettingsError`, and the errors of `stores.open_store`.
     """
-    files = read_home(home)
-    redaction = redaction or Redaction()
-    limits = home.settings.effective_limits()
     if url is None:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = read_home(home)
     store = await open_store(url or home.store_url, exclusive=True, durable=durable)
+    http = OutgoingClient()
+    running, transport = _construct(home, files, store, http, redaction or Redaction())
+    await _recover(running)
+    tasks = [asyncio.create_task(coroutine) for coroutine in running.node.coroutines()]
+    for task in tasks:
+        task.add_done_callback(lambda done: _tell_end(done, running.ended))
+    try:
+        yield running
+    finally:
+        if not running.ended.done():
+            await _drain(running.node, transport, home.settings.stopping.grace_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await transport.close(http.close)
+        if not running.ended.done():
+            await store.hand_over()
+            running.ended.cancel()
+        await store.close()
+
+
+def _construct(
+    home: Home, files: HomeFiles, store: Store, http: OutgoingClient, redaction: Redaction
+) -> tuple[Running, EventTransport]:
+    limits = home.settings.effective_limits()
     clock = SystemClock()
     mailbox = AsyncioMailbox()
-    http = OutgoingClient()
     connections = Connections(files.connections, redaction)
     transport = EventTransport(
         files.catalog.invocation,
@@ -194,28 +216,16 @@ async def running_hub(
         limits=limits,
         secret=_lenient(secret_reader()),
     )
-    recovered = await node.recover()
+    ended = asyncio.get_running_loop().create_future()
+    return Running(hub, node, store, processes, files, redaction, ended), transport
+
+
+async def _recover(running: Running) -> None:
+    recovered = await running.node.recover()
     if recovered:
         _log.warning("recovered runs that an unclean end left behind", runs=recovered)
-    for name, reason in (await processes.load()).items():
+    for name, reason in (await running.processes.load()).items():
         _log.error("a process cannot be used", process=name, reason=reason)
-    ended = asyncio.get_running_loop().create_future()
-    tasks = [asyncio.create_task(coroutine) for coroutine in node.coroutines()]
-    for task in tasks:
-        task.add_done_callback(lambda done: _tell_end(done, ended))
-    try:
-        yield Running(hub, node, store, processes, files, redaction, ended)
-    finally:
-        if not ended.done():
-            await _drain(node, transport, home.settings.stopping.grace_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        transport.close()
-        if not ended.done():
-            await store.hand_over()
-            ended.cancel()
-        await store.close()
 
 
 def _lenient(read: Callable[[str], str]) -> Callable[[str], str | None]:

@@ -95,7 +95,7 @@ class Model:
 
     def listed(self) -> list[tuple[bytes, str, int | None, bool, int]]:
         """Key, status, version, owned and crashes of everything, newest first."""
-        rows = []
+        rows: list[tuple[bytes, str, int | None, bool, int]] = []
         for key in sorted(self.source, reverse=True):
             if key in self.held:
                 rows.append((key, "waiting", None, False, 0))

@@ -12,7 +12,6 @@ from beltline.engine.ports import (
     JournalRow,
     Message,
     NotFound,
-    Repeat,
     RunChange,
     Store,
     StoreBroken,
@@ -160,83 +159,6 @@ async def test_a_request_that_would_be_lost_is_refused(
     with pytest.raises(NotFound):
         await store.run(key(3))
     await accept(store, moving(3))  # it was the call's mistake: the store goes on
-
-
-# Identities
-
-
-async def test_an_identity_is_unique_for_its_source_until_its_time(store: Store) -> None:
-    def lead(number: int, at: int, *, source: str = "site-form", text: bytes = b"a") -> Acceptance:
-        return started(
-            new_request(
-                number,
-                source=source,
-                accepted_at=at,
-                identity="lead 1",
-                identity_until=at + 100,
-                body_hash=text,
-            )
-        )
-
-    await accept(store, lead(1, 1_000))
-    await accept(store, lead(2, 1_000, source="other-form"))
-    repeats = await store.commit(Batch(acceptances=[lead(3, 1_099), lead(4, 1_099, text=b"b")]))
-    assert repeats == [Repeat(key(1), same_body=True), Repeat(key(1), same_body=False)]
-    await accept(store, lead(5, 1_100))
-    assert await store.commit(Batch(acceptances=[lead(6, 1_101)])) == [Repeat(key(5), True)]
-
-
-async def test_an_identity_is_unique_within_one_batch(store: Store) -> None:
-    batch = [
-        started(
-            new_request(number, identity=name, identity_until=9_999, body_hash=b"%d" % (number % 2))
-        )
-        for number, name in enumerate(["a", "b", "a", "a", "c", "b"])
-    ]
-    assert await store.commit(Batch(acceptances=batch)) == [
-        None,
-        None,
-        Repeat(key(0), same_body=True),
-        Repeat(key(0), same_body=False),
-        None,
-        Repeat(key(1), same_body=True),
-    ]
-
-
-async def test_an_identity_that_ends_within_a_batch_is_free_again(store: Store) -> None:
-    batch = [
-        started(new_request(1, identity="a", accepted_at=10, identity_until=20)),
-        started(new_request(2, identity="a", accepted_at=19, identity_until=29)),
-        started(new_request(3, identity="a", accepted_at=20, identity_until=30)),
-    ]
-    assert await store.commit(Batch(acceptances=batch)) == [None, Repeat(key(1), True), None]
-
-
-async def test_nothing_of_a_repeat_is_stored(store: Store) -> None:
-    first = started(new_request(1, identity="a", identity_until=9_999))
-    repeat = started(new_request(2, identity="a", identity_until=9_999))
-    batch = Batch(
-        acceptances=[first, repeat, held(3)],
-        journal=[JournalRow(key(1), 5, b"first"), JournalRow(key(2), 5, b"repeat")],
-        changes=[
-            RunChange(key(1), "completed", None, owned=False),
-            RunChange(key(2), "completed", None, owned=False),
-        ],
-    )
-    assert await store.commit(batch) == [None, Repeat(key(1), True), None]
-    with pytest.raises(NotFound):
-        await store.run(key(2))
-    record, run = await store.run(key(1))
-    assert run is not None
-    assert (record.status, run.entries) == ("completed", [b"entry 0", b"first"])
-    await accept(store, started(new_request(2)))  # its rows are not in the way
-    _, run = await store.run(key(2))
-    assert run is not None
-    assert run.entries == [b"entry 0"]
-
-
-async def test_requests_without_an_identity_are_never_repeats(store: Store) -> None:
-    await accept(store, *(started(new_request(number)) for number in range(3)))
 
 
 # Changes and claims

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -58,8 +58,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.number = 0
         self.last_message = 0
 
-    def wait(self, call: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(call)
+    def wait(self, call: Awaitable[T]) -> T:
+        async def waiting() -> T:
+            return await call
+
+        return self.runner.run(waiting())
 
     def teardown(self) -> None:
         self.wait(self.store.close())
@@ -237,9 +240,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert [message.id for message in messages] == list(self.model.inbox)
 
 
+@pytest.mark.slow
 def test_a_store_answers_like_the_model(kind: str) -> None:
     machine = type(f"{kind}Machine", (StoreMachine,), {"kind": kind})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=12, stateful_step_count=200, deadline=None, derandomize=True

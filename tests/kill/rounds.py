@@ -86,6 +86,7 @@ class Rounds:
         self._port = 0
         self._ledger = home / "ledger.txt"
         self._log = home / "hub.log"
+        self._hub: asyncio.subprocess.Process | None = None
         self._url = f"sqlite:///{home / 'data' / 'beltline.db'}"
 
     async def run(self, kills: list[Kill]) -> Result:
@@ -95,15 +96,25 @@ class Rounds:
             senders = [
                 asyncio.create_task(self._send(session, number, stop)) for number in range(SENDERS)
             ]
-            for kill in kills:
-                await self._round(kill)
-            hub = await self._start("")
-            stop.set()
-            await asyncio.gather(*senders)
-            await self._rest(hub)
-            hub.send_signal(signal.SIGTERM)
-            await hub.wait()
+            try:
+                for kill in kills:
+                    await self._round(kill)
+                hub = await self._start("")
+                stop.set()
+                await asyncio.gather(*senders)
+                await self._rest(hub)
+                hub.send_signal(signal.SIGTERM)
+                await hub.wait()
+            finally:
+                for sender in senders:
+                    sender.cancel()
+                self._end()
         return await self._compare(len(kills))
+
+    def _end(self) -> None:
+        """Whatever happened, no hub is left behind."""
+        if self._hub is not None and self._hub.returncode is None:
+            self._hub.kill()
 
     async def _start(self, crash: str) -> asyncio.subprocess.Process:
         environment = {**os.environ, "LEDGER": str(self._ledger), "CRASH": crash}
@@ -118,6 +129,7 @@ class Rounds:
                 stdout=log,
                 stderr=asyncio.subprocess.PIPE,
             )
+        self._hub = hub
         assert hub.stderr is not None
         try:
             async with asyncio.timeout(START_S):
@@ -197,7 +209,7 @@ class Rounds:
         store = await open_store(self._url)
         try:
             async with asyncio.timeout(REST_S):
-                while any((await store.counts())[what] for what in ("ready", "owned")):
+                while (counts := await store.counts())["ready"] or counts["owned"]:
                     assert hub.returncode is None, f"the hub ended; see {self._log}"
                     await asyncio.sleep(0.1)
         finally:

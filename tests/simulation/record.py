@@ -136,6 +136,7 @@ class Record(msgspec.Struct):
     """All of one seed."""
 
     definitions: dict[str, dict[str, Any]]
+    window_ms: int  # for which an identity holds
     sendings: list[Sending] = []
     rows: list[tuple[int, bytes, int, bytes]] = []  # at, key, seq, entry
     calls: list[Seen] = []

@@ -86,12 +86,13 @@ class World:
         self._store: SimulatedStore | None = None
         self._life = 0
         self._is_calm = False
+        self._has_recovered = False
         self._crashes_left = self.options.crashes
         self._full_left = 0
         self._sampled: set[tuple[bytes, int]] = set()
         self._looked: dict[bytes, int] = {}
         self._definitions = self._publish()
-        self.record = Record({d["process"]: d for d in self._definitions})
+        self.record = Record({d["process"]: d for d in self._definitions}, WINDOW_MS)
         self.record.memory_limit = self.options.moving_runs
         self._outside = Outside(
             self._scheduler,
@@ -113,8 +114,16 @@ class World:
         while not self._all_ended() and self._scheduler.now < end and self._within_steps():
             self._step()
         self._take_stock()
-        self._scheduler.close()
         return self.record
+
+    def close(self) -> None:
+        """Drops what still runs."""
+        self._scheduler.close()
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return self._scheduler.steps
 
     def trace_hash(self) -> str:
         """What happened, in one number: every choice of the scheduler and every durable row."""
@@ -142,6 +151,7 @@ class World:
     def _boot(self) -> None:
         scheduler = self._scheduler
         self._life += 1
+        self._has_recovered = False
         store = SimulatedStore(
             self._disk, self._pause_store, refuse=self._refuse, wrote=self._wrote
         )
@@ -169,6 +179,7 @@ class World:
                 await self._scheduler.sleep(1_000)
             else:
                 break
+        self._has_recovered = True
         self._node, self._mailbox, self._store = node, mailbox, store
         names = ("belt", "committer", "loader", "timers")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
@@ -183,7 +194,9 @@ class World:
         self._boot_soon()
 
     def _note_crash(self) -> None:
-        owned = tuple(key for key, row in self._disk.runs.items() if row.owned)
+        owned: tuple[bytes, ...] = ()
+        if self._has_recovered:  # else they were owned by the life before
+            owned = tuple(key for key, row in self._disk.runs.items() if row.owned)
         self.record.crashes.append(Crash(self._scheduler.steps, self._life, owned))
 
     def _end_life(self) -> None:
@@ -276,13 +289,14 @@ class World:
         options, chance = self.options, self._chance
         for number in range(options.requests):
             sending = self._new_sending(number)
-            self._send_at(chance.randint(0, options.spread_ms), sending)
+            when = chance.randint(0, options.spread_ms)
+            self._send_at(when, sending)
             if sending.identity is not None:
                 while chance.random() < options.repeats / 2:
                     again = msgspec.structs.replace(sending)
                     if chance.random() < 0.2:
                         again.body = b'{"n":7}'
-                    self._send_at(chance.randint(0, SPAN_MS), again)
+                    self._send_at(chance.choice((when, chance.randint(0, SPAN_MS))), again)
         for _ in range(options.commands):
             when = START_MS + chance.randint(0, SPAN_MS)
             self._scheduler.at(when, self._command)
@@ -446,7 +460,8 @@ class World:
 
     def _look_after(self) -> None:
         """Releases what is held, and mends stopped runs: retry, then skip, then cancel."""
-        self._release()
+        if self._disk.held:
+            self._release()
         for key, row in list(self._disk.runs.items()):
             if row.status != "stopped" or row.owned:
                 continue

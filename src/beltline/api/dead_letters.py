@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -117,9 +117,6 @@ class AskedMany(msgspec.Struct, frozen=True):
     next: str | None
 
 
-Wanted = TypeVar("Wanted", LetterQuery, RetryMany, SkipMany, CancelMany)
-
-
 @operation(needs=Role.VIEWER, query=LetterQuery, answer=LetterPage, problems=(400,))
 async def list_dead_letters(call: Call[LetterQuery, Nothing]) -> LetterPage:
     """Lists the runs that wait for a person, with their dead letters."""
@@ -166,7 +163,7 @@ async def cancel_many(call: Call[Nothing, CancelMany]) -> AskedMany:
     return await _ask_many(call.hub, call.body, command)
 
 
-def _filter(wanted: Wanted) -> RunFilter:
+def _filter(wanted: LetterQuery | Selection) -> RunFilter:
     return RunFilter(
         process=wanted.process,
         source=wanted.source,
@@ -199,7 +196,7 @@ def _stopped_run(inspected: Inspected) -> StoppedRun:
     )
 
 
-async def _ask_many(hub: Hub, wanted: Wanted, command: Command) -> AskedMany:
+async def _ask_many(hub: Hub, wanted: Selection, command: Command) -> AskedMany:
     records = await hub.store.runs(_filter(wanted), wanted.limit)
     refused: list[RefusedOne] = []
     for start in range(0, len(records), _AT_ONCE):

@@ -83,10 +83,10 @@ def _waits_for(ways: Ways) -> dict[int, int]:
     is_behind_knot = [False] * len(groups)
     waits_for = {}
     for index, members in enumerate(groups):
+        # The component itself may be among them, and has nothing before it yet.
         sources = {
             component_of[source] for member in members for source in ways.predecessors[member]
         }
-        sources.discard(index)
         mask = 0
         for source in sources:
             mask |= before[source]

@@ -260,6 +260,13 @@ def _read_condition(
     if routing is None:
         return None, ()
     report.take(routing.warnings)
+    if "next" not in data and not routing.always_decides:
+        report.warning(
+            at,
+            "the condition leaves a gap: where no item gives an outcome, the branch ends here",
+            "Add `next`; `next: []` says that it is meant to end.",
+            of_key=True,
+        )
     targets = list(routing.target_places)
     check_targets(context, targets)
     for root in unknown_roots(context, routing.roots):

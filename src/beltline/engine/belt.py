@@ -155,15 +155,18 @@ class Belt:
         moving = Moving(run, "moving", stored.crashes)
         self._runs.add(moving)
         work = self._committer.gathering
+        is_set_aside = stored.crashes >= self._limits.crashes
         for input in self._first_inputs(run, stored):
             rows, calls = self._turns(moving, input, now)
             work.journal.extend(rows)
-            work.calls.extend(calls)
+            if not is_set_aside:  # a run that has just started must not be called once more
+                work.calls.extend(calls)
         for message in stored.messages:
             self._take_message(moving, message.id, message.body, now)
         # Crashes stay counted until an answer comes: were they cleared by the commit that
-        # dispatches again, a run that kills the process would never be found out.
-        self._settle(moving, changed=not stored.crashes)
+        # dispatches again, a run that kills the process would never be found out. One that is set
+        # aside, and that a person retries at once, counts anew.
+        self._settle(moving, changed=is_set_aside or not stored.crashes)
 
     def _folded(self, loaded: Loaded) -> Run | None:
         """The run as its journal tells it. None where that cannot be told on this node: one

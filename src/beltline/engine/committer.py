@@ -96,8 +96,9 @@ class Committer:
             try:
                 answers = await self._store.commit(work.batch())
             except StoreFull as full:
-                self._turn_away(work, str(full))
                 self.is_full = True
+                self._turn_away(work, str(full))
+                self._turn_away(self.gathering, str(full))
                 await self._filled.wait(self._clock.now() + 1_000)
             else:
                 self.commits += 1

@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from beltline.catalog.invocation import Invocation
+from beltline.catalog.parameters import explain
 from beltline.core.events import Error
 from beltline.core.inputs import Answered, AttemptFailed
 from beltline.core.limits import Limits
@@ -33,6 +34,7 @@ from beltline.sdk import Connection, Context, Http, KeyValue, Logger, Reject, Re
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _Answer = Answered | AttemptFailed
+_CLOSING_S = 5.0  # a handler that blocks the loop is left behind: the process is about to end
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class EventTransport:
         self._dispatched = 0  # counted by the belt's thread only
         self._answered = 0  # counted by the handlers' thread only
         self._tell_idle: Callable[[], object] | None = None
+        self._last: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._thread = threading.Thread(target=self._serve, name="handlers", daemon=True)
         self._thread.start()
 
@@ -86,7 +89,7 @@ class EventTransport:
         try:
             config = handling.decode(call.call.input)
         except msgspec.ValidationError as wrong:
-            return _failed(call, "input", str(wrong), final=True)
+            return _failed(call, "input", explain(wrong), final=True)
         try:
             outcome = handling.call(config, self._context(call))
             if inspect.iscoroutine(outcome):
@@ -113,12 +116,15 @@ class EventTransport:
         if self.under_way():
             await event.wait()
 
-    def close(self) -> None:
-        """Stops the handlers' loop; what is under way is not waited for."""
+    async def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Ends the handlers' loop; handlers that are under way are cancelled. `last` is run in
+        that loop before it closes, for what belongs to it.
+        """
+        self._last = last
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=5)
+            await asyncio.to_thread(self._thread.join, _CLOSING_S)
 
     # The handlers' side
 
@@ -132,6 +138,8 @@ class EventTransport:
             pending = list(self._tasks)
             if pending:
                 self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            if self._last is not None:
+                self._loop.run_until_complete(self._last())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
@@ -190,7 +198,7 @@ class EventTransport:
         try:
             config = handling.decode(call.call.input)
         except msgspec.ValidationError as wrong:
-            answers.append(Posted(call.key, _failed(call, "input", str(wrong), final=True)))
+            answers.append(Posted(call.key, _failed(call, "input", explain(wrong), final=True)))
             return None
         coroutine: Coroutine[Any, Any, Any] = handling.call(config, self._context(call))
         return coroutine
@@ -220,7 +228,7 @@ class EventTransport:
         try:
             config = handling.decode(call.call.input)
         except msgspec.ValidationError as wrong:
-            answer: _Answer = _failed(call, "input", str(wrong), final=True)
+            answer: _Answer = _failed(call, "input", explain(wrong), final=True)
         else:
             try:
                 answer = self._answer(call, handling.call(config, self._context(call)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.simulation.record import Record, Stored
+from tests.simulation.record import Record, Sending, Stored
 
 
 def check(record: Record) -> Iterator[str]:
@@ -13,10 +13,14 @@ def check(record: Record) -> Iterator[str]:
     for key, stored in sorted(record.requests.items()):
         if stored.identity is not None:
             by_identity.setdefault((stored.source, stored.identity), []).append((key, stored))
-    for (_, identity), rows in by_identity.items():
-        rows.sort(key=lambda row: row[1].accepted_at)
-        for (_, first), (_, second) in zip(rows, rows[1:], strict=False):
-            if second.accepted_at < first.identity_until:
+    accepted: dict[tuple[str, str], list[Sending]] = {}
+    for sending in record.sendings:
+        if sending.told == "accepted" and sending.identity is not None:
+            accepted.setdefault((sending.source, sending.identity), []).append(sending)
+    for (_, identity), sendings in accepted.items():
+        sendings.sort(key=lambda sending: sending.sent_at_ms)
+        for first, second in zip(sendings, sendings[1:], strict=False):
+            if second.sent_at_ms < first.sent_at_ms + record.window_ms:
                 yield f"identity {identity!r} was accepted twice within its window"
     for sending in record.sendings:
         if sending.told != "repeat":

@@ -115,7 +115,6 @@ class Stage(msgspec.Struct):
     secrets: dict[str, str]
     connections: dict[str, ConnectionFile]
     sources: dict[str, Source]
-    written: dict[str, Any] = {}
 
     async def send(
         self,
@@ -206,9 +205,8 @@ async def running_stage(
     handlers = {"echo": echo, "judge": judge, **(modules or {})}
     catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
     mailbox = AsyncioMailbox()
-    around: Any = Surroundings(
-        None, StoredMemory(store, clock), lambda run, step: None, lambda name: None
-    )  # type: ignore[arg-type, return-value]
+    unused: Any = None  # the modules of the tests ask for nothing outside
+    around = Surroundings(unused, StoredMemory(store, clock), unused, lambda name: None)
     transport = EventTransport(catalog.invocation, around, mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
     node = Node(
@@ -251,5 +249,5 @@ async def running_stage(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        transport.close()
+        await transport.close()
         await real.close()

@@ -109,8 +109,11 @@ async def test_a_token_whose_role_is_unknown_may_do_nothing(stage: Stage) -> Non
 
 
 def test_an_operation_must_declare_what_it_needs() -> None:
+    async def bare(call: Call[Nothing, Nothing]) -> None:
+        """Declares nothing."""
+
     with pytest.raises(TypeError, match="needs"):
-        operation(answer=None)(lambda call: None)
+        operation(answer=None)(bare)
 
 
 async def test_a_route_without_a_permission_is_not_served(stage: Stage) -> None:

@@ -14,11 +14,20 @@ from beltline.engine.ports import Batch, Repeat, StoreFull
 from tests.unit.api.calling import Answered, call
 from tests.unit.api.stage import Stage, running_stage
 
-ONCE = "source: once\nkind: webhook\nprocess: lead\nverify: none\n" \
-       'identity: {by: "{{ request.lead_id }}", window: 1h}\n'  # fmt: skip
+ONCE = """
+source: once
+kind: webhook
+process: lead
+verify: none
+identity: {by: "{{ request.lead_id }}", window: 1h}
+"""
 HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n"
-SIGNED = "source: signed\nkind: webhook\nprocess: lead\n" \
-         'verify: {hmac: {header: X-Signature, secret: "${KEY}"}}\n'  # fmt: skip
+SIGNED = """
+source: signed
+kind: webhook
+process: lead
+verify: {hmac: {header: X-Signature, secret: "${KEY}"}}
+"""
 
 
 def assert_problem(answer: Answered, status: int) -> dict[str, Any]:

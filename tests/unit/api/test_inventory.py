@@ -26,7 +26,8 @@ async def test_an_unknown_module_is_told_with_the_nearest(stage: Stage) -> None:
 async def test_connections_are_listed_without_their_secrets(stage: Stage) -> None:
     stage.secrets["CRM_KEY"] = "canary"
     stage.add_connection(
-        'connection: crm\nkind: bitrix24\naddress: https://example.org/rest/\nsecret: "${CRM_KEY}"\n'
+        "connection: crm\nkind: bitrix24\naddress: https://example.org/rest/\n"
+        'secret: "${CRM_KEY}"\n'
         "limits: {rate: 2/s, burst: 50}\n"
     )
     stage.add_connection('connection: mail\nkind: smtp\nsecret: "${UNSET}"\n')

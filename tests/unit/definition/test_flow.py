@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.definition.shelf import check, lines
 
 
@@ -23,7 +25,7 @@ def test_a_step_that_no_route_leads_to() -> None:
     ]
     assert warnings_of(step("a"), step("b"), start="start: [a, b]") == []
     assert warnings_of(step("a", "on_error: b"), step("b")) == []
-    condition = "condition: [{field: request.x, operation: empty, result: [b]}]"
+    condition = "condition: [{field: request.x, operation: empty, result: [b]}], next: []"
     assert warnings_of(step("a", condition), step("b")) == []
 
 
@@ -59,9 +61,9 @@ def test_reading_a_step_on_a_way_not_taken() -> None:
 
 
 def test_a_condition_may_read_its_own_step_and_ask_whether_another_is_there() -> None:
-    asks = "condition: [{field: b.x, operation: '!|empty', result: [c]}]"
-    needs = "condition: [{field: b.x, operation: '=', value: 1, result: [c]}]"
-    own = "condition: [{field: a.x, operation: '=', value: 1, result: [c]}]"
+    asks = "condition: [{field: b.x, operation: '!|empty', result: [c]}], next: []"
+    needs = "condition: [{field: b.x, operation: '=', value: 1, result: [c]}], next: []"
+    own = "condition: [{field: a.x, operation: '=', value: 1, result: [c]}], next: []"
     last = [step("c", "next: b"), step("b")]
     assert warnings_of(step("a", own), *last) == []
     assert warnings_of(step("a", asks), *last) == []
@@ -145,6 +147,60 @@ def test_a_meeting_behind_a_choice_is_found_where_it_happens() -> None:
         step("e"),
     )  # fmt: skip
     assert [line.split(":")[0] for line in found] == ["7"]
+
+
+@pytest.mark.parametrize("order", ["b, c", "c, b"])
+def test_behind_a_join_its_token_is_another_than_those_of_its_branches(order: str) -> None:
+    """The branch of b may go past the join d, which then fires for c alone."""
+    past = "condition: [{field: request.x, operation: empty, result: [e]}], next: d"
+    found = warnings_of(
+        step("a", f"next: [{order}]"), step("b", past), step("c", "next: d"),
+        step("d", "prev: [b, c], next: e"), step("e"),
+    )  # fmt: skip
+    assert [line.split(":")[0] for line in found] == ["8"]
+
+
+@pytest.mark.parametrize(("ends", "arrives"), [("c", "d"), ("d", "c")])
+def test_of_two_outcomes_only_what_both_give_is_certain(ends: str, arrives: str) -> None:
+    outcomes = "condition: [{field: request.x, operation: empty, result: [b, c]}], next: [b, d]"
+    found = warnings_of(
+        step("a", outcomes), step("b", "next: e"), step(ends), step(arrives, "next: e"),
+        step("e", f"prev: [b, {arrives}], with: {{x: '{{{{ {arrives}.x }}}}'}}"),
+    )  # fmt: skip
+    assert [line for line in found if f'reads "{arrives}"' in line]
+    assert not [line for line in found if 'reads "a"' in line]
+
+
+def test_joins_that_wait_for_each_other_promise_nothing() -> None:
+    """With only d and e left gathering, d fires although b's way through e is not done."""
+    knot = [step("d", "prev: [b, e], next: e"), step("e", "prev: [c, d], next: d")]
+    found = warnings_of(
+        step("a", "next: [b, c]"), step("b", "next: d"), step("c", "next: e"), *knot
+    )
+    assert found == []
+    reads = step("d", "prev: [b, e], next: e, with: {x: '{{ c.x }}'}")
+    found = warnings_of(
+        step("a", "next: [b, c]"), step("b", "next: d"), step("c", "next: e"), reads, knot[1]
+    )
+    assert len(found) == 1
+    assert 'reads "c"' in found[0]
+
+
+def test_a_condition_that_leaves_a_gap() -> None:
+    first = "{field: request.x, operation: empty, result: [b]}"
+    rest = "{field: request.x, operation: '!|empty', result: [b]}"
+    assert warnings_of(step("a", f"condition: [{first}]"), step("b")) == [
+        "4:26: the condition leaves a gap: where no item gives an outcome, the branch ends here"
+    ]
+    assert warnings_of(step("a", f"condition: [{first}], next: []"), step("b")) == []
+    assert warnings_of(step("a", f"condition: [{first}, {rest}]"), step("b")) == []
+
+
+def test_a_condition_that_can_never_be_reached() -> None:
+    always = "{field: request.x, operation: empty, result: [b], failure: [b]}"
+    never = "{field: request.y, operation: empty, result: [b]}"
+    found = warnings_of(step("a", f"condition: [{always}, {never}]"), step("b"))
+    assert [line.split(": ")[0] for line in found] == ["4:103"]
 
 
 def test_warnings_wait_until_all_routes_are_known() -> None:

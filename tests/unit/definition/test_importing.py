@@ -107,13 +107,15 @@ def test_empty_becomes_php_empty_at_every_depth() -> None:
     _, _, text = convert_array(
         """['a' => ['subsystem' => 'set', 'condition' => [
           ['and' => [['field' => 'request.x', 'operation' => 'trim|empty'],
+                     ['field' => 'request.z', 'operation' => 'php-empty'],
                      ['not' => ['field' => 'request.empty', 'operation' => '!|empty']]],
            'failure' => [['field' => 'request.y', 'operation' => '=', 'value' => 'empty',
                           'result' => []]]]]]]"""
     )
     item = read_yaml(text).data["steps"][0]["condition"][0]
     assert item["and"][0]["operation"] == "trim|php-empty"
-    assert item["and"][1]["not"] == [{"field": "request.empty", "operation": "!|php-empty"}]
+    assert item["and"][1]["operation"] == "php-empty"
+    assert item["and"][2]["not"] == [{"field": "request.empty", "operation": "!|php-empty"}]
     assert item["failure"][0]["value"] == "empty"
     assert item["failure"][0]["result"] == []
 
@@ -209,7 +211,7 @@ def test_the_process_is_named_after_the_output(name: str) -> None:
 
 def test_a_php_file_can_be_checked_without_converting_it() -> None:
     text = (
-        "<?php return ['a' => ['id' => 'a', 'subsystem' => 'set', 'with' => [],\n"
+        "<?php return ['a' => ['id' => 'a', 'subsystem' => 'set', 'with' => [], 'next' => [],\n"
         " 'condition' => [['field' => 'request.x', 'operation' => 'empty', 'result' => ['b']]]],\n"
         " 'b' => ['subsystem' => 'sett', 'next' => ['c']]];"
     )

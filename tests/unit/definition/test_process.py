@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -280,6 +281,17 @@ def test_parameters_nested_too_deep_are_refused_before_any_module_sees_them() ->
     deep = "[" * 3_000 + "]" * 3_000
     checked = check(f"process: p\nsteps: [{{id: a, module: set, with: {{x: {deep}}}}}]\n")
     assert "request_depth" in checked.errors[0].message
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_a_check_leaves_the_collector_as_it_was(was_enabled: bool) -> None:
+    try:
+        (gc.enable if was_enabled else gc.disable)()
+        check("process: p\nsteps: [{id: a, module: set}]")
+        check("a: [")
+        assert gc.isenabled() == was_enabled
+    finally:
+        gc.enable()
 
 
 def test_suggestions_stop_before_they_cost_time() -> None:

@@ -88,6 +88,7 @@ def test_words_of_old_yaml_are_plain_keys(key: str) -> None:
         ("a: 1e400", 1, 4, "1e400 is too large for a number"),
         ("a: 18446744073709551616", 1, 4, "past 64 bits"),
         ("a: 0xFFFFFFFFFFFFFFFFF", 1, 4, "past 64 bits"),
+        ("a: 0x000000000000000000001", 1, 4, "past 64 bits"),
         ("a: 1\nb: 2\na: 3", 3, 1, 'the key "a" stands here a second time'),
         ("{a: 1, a: 2}", 1, 8, 'the key "a" stands here a second time'),
         ("a: &x 1", 1, 4, "anchors (&x) are not allowed"),
@@ -180,6 +181,19 @@ def test_a_byte_order_mark_and_windows_line_ends_change_no_position() -> None:
 def test_a_wide_object_is_addressed_by_name() -> None:
     document = read_yaml("\n".join(f"k{index}: {index}" for index in range(500)))
     assert document.position(("k499",)) == (500, 7)
+
+
+@pytest.mark.parametrize("count", [3, 100])
+def test_positions_follow_keys_that_are_set_and_removed(count: int) -> None:
+    document = read_yaml("\n".join(f"k{index}: {index}" for index in range(count)))
+    assert document.position((f"k{count - 1}",)) == (count, len(f"k{count - 1}: ") + 1)
+    document.remove_key(document.data, "k0")
+    assert document.key_position((f"k{count - 1}",)) == (count, 1)
+    document.set_key(document.data, "new", True, 0)
+    document.set_key(document.data, "k1", True, 2)
+    assert document.position(("new",)) == (1, 1)
+    assert document.position(("k1",)) == (1, 3)
+    assert document.key_position(("k1",)) == (2, 1)
 
 
 def test_limits_are_named() -> None:

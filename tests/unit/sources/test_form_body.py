@@ -104,7 +104,6 @@ def test_what_is_written_as_a_form_is_read_back(value: dict[str, Any]) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         value, compact = read_form(text.encode(), depth=4)
-    except RequestRefused as refused:
-        assert refused.status == 400
-    else:
-        assert json.loads(compact) == value
+    except RequestRefused:
+        return
+    assert json.loads(compact) == value

@@ -133,10 +133,9 @@ def test_every_json_value_is_read_however_it_is_written(
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:
         value, _ = read_json(body, depth=5)
-    except RequestRefused as refused:
-        assert refused.status == 400
-    else:
-        assert json.loads(body) == value
+    except RequestRefused:
+        return
+    assert json.loads(body) == value
 
 
 @given(st.text(st.sampled_from('[]{}":,\\ud80a1-+.eE9 \n'), max_size=40))

@@ -22,19 +22,20 @@ from beltline.sources.refusal import RequestRefused, SecretMissing
 from beltline.sources.verification import Received, own_headers, verifier_of
 
 NOW_S = 1_764_000_000
+KEY = "k"
 BODY = b'{"lead": 1}'
 REF = SecretRef("KEY")
 Headers = list[tuple[bytes, bytes]]
 
 
 def check(
-    verify: Verify, headers: Headers, body: bytes = BODY, secret: str | None = "k", at_s: float = 0
+    verify: Verify, headers: Headers, body: bytes = BODY, secret: str | None = KEY, at_s: float = 0
 ) -> None:
     verifier_of(verify, {"KEY": secret}.get)(Received(headers, body, int((at_s or NOW_S) * 1_000)))
 
 
 def refused(
-    verify: Verify, headers: Headers, body: bytes = BODY, secret: str = "k", at_s: float = 0
+    verify: Verify, headers: Headers, body: bytes = BODY, secret: str = KEY, at_s: float = 0
 ) -> int:
     with pytest.raises(RequestRefused) as caught:
         check(verify, headers, body, secret, at_s)

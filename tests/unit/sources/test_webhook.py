@@ -103,7 +103,8 @@ BY_LEAD = 'identity: {by: "{{ request.lead_id }}", window: 1h}\n'
 @pytest.mark.parametrize(
     ("value", "identity"),
     [("x-1", "x-1"), (17, "17"), ("17", "17"), (17.0, "17"), (1.5, "1.5"), (True, "true"),
-     ([1, "a"], '[1,"a"]'), ({"b": 1, "a": 2}, '{"a":2,"b":1}'), (0, "0"), (2**64 - 1, str(2**64 - 1))],
+     ([1, "a"], '[1,"a"]'), ({"b": 1, "a": 2}, '{"a":2,"b":1}'), (0, "0"),
+     (2**64 - 1, str(2**64 - 1))],
 )  # fmt: skip
 def test_the_identity_is_the_value_as_text(value: Any, identity: str) -> None:
     request = read(webhook(BY_LEAD), {"lead_id": value})

@@ -218,8 +218,8 @@ class Writer(Worker):
             sound = [job for job in sound if job is not mistaken]
 
     def _hand_on(self, job: Job) -> bool:
-        """Gives a job that has a second part to the readers."""
-        if job.then is None or job.error is not None:
+        """Gives a job that has a second part, and something to do it with, to the readers."""
+        if job.then is None or job.error is not None or not job.value:
             return False
         job.work = partial(apply_to, job.then, job.value)
         self._readers.put(job)

@@ -1,0 +1,82 @@
+"""One request at a time: how long from handing it in until its run is completed and durable.
+
+The cost of one SQLite commit is measured in between, again and again, so that both come from the
+same minutes of the same disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from beltline.composition import Running, publish_files, running_hub
+from beltline.core.limits import PRODUCTION
+from beltline.engine.work import Accepted
+from beltline.settings import open_home
+from beltline.sources.verification import Received
+from beltline.sources.webhook import Webhook
+from bench import lead, machine
+from bench.measured import process
+from bench.measured.load import HEADERS
+
+WARM_UP = 100
+ROUND = 50  # requests between two looks at the cost of a commit
+
+
+async def one(running: Running, webhook: Webhook, number: int) -> tuple[float, float, int]:
+    """Carries one request. Gives the milliseconds from handing it in, and from its acceptance,
+    to its completion, and the number of commits from first to last.
+    """
+    node = running.node
+    before = node.committer.commits
+    began = time.perf_counter()
+    key, now = node.intake.new_key()
+    received = Received(HEADERS, lead.lead_json(number), now)
+    request = webhook.read(received, key, held=False, limits=PRODUCTION)
+    version_id, definition = running.processes.newest(webhook.source.process)
+    rest = node.watch(key)
+    answer = await node.intake.submit(request, version_id, definition)
+    accepted = time.perf_counter()
+    assert isinstance(answer, Accepted), answer
+    status = await rest.wait()
+    ended = time.perf_counter()
+    assert status == "completed", status
+    return (ended - began) * 1e3, (ended - accepted) * 1e3, node.committer.commits - before
+
+
+async def carry(home: Path, count: int) -> dict[str, Any]:
+    """Carries `count` requests, one after the other."""
+    async with running_hub(open_home(home)) as running:
+        await publish_files(open_home(home), running.processes)
+        webhook = Webhook(running.files.sources["leads"], lambda _: None)
+        process.settle_memory()
+        for number in range(WARM_UP):
+            await one(running, webhook, number)
+        commits_ms: list[float] = []
+        taken: list[tuple[float, float, int]] = []
+        for start in range(WARM_UP, WARM_UP + count, ROUND):
+            commits_ms += machine.commit_times_ms(home, ROUND)
+            taken += [await one(running, webhook, n) for n in range(start, start + ROUND)]
+        await running.node.flush()
+    return {
+        "requests": len(taken) + WARM_UP,
+        "from_handing_in_ms": [round(ms, 4) for ms, _, _ in taken],
+        "from_acceptance_ms": [round(ms, 4) for _, ms, _ in taken],
+        "commits_on_the_way": [commits for _, _, commits in taken],
+        "one_commit_ms": [round(ms, 4) for ms in commits_ms],
+    }
+
+
+def main() -> None:
+    """Carries so many requests."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--count", type=int, required=True)
+    options = parser.parse_args()
+    process.run(carry(options.home, options.count))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The peers: the same work in other engines, on the same machine in the same run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench import lead
+from bench.figures import Figure, Findings, Goal
+from bench.postgres import NoPostgres, postgres
+from bench.rows.belt import BELT
+from bench.scale import Scale
+from bench.stand import ROOT, Failed, Stand
+
+ROW = "Peers: the same work"
+RATIO = 80
+ENVIRONMENT = ROOT / "bench" / ".venv"
+REQUIREMENTS = ROOT / "bench" / "peers" / "requirements.txt"
+PEER_S = 180
+
+# (way, workflows at once): what its documentation offers; the fastest counts.
+SQLITE = (("threads", 1), ("threads", 8), ("queue", 8), ("async", 8))
+POSTGRES = (("threads", 8), ("threads", 32), ("queue", 8), ("async", 32))
+
+
+def environment() -> Path:
+    """The Python of the peers' own environment, which is made when it is missing or old. Raises
+    `Failed`.
+    """
+    python = ENVIRONMENT / "bin" / "python"
+    made_from = ENVIRONMENT / "requirements.txt"
+    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    if made_from.is_file() and made_from.read_text(encoding="utf-8") == wanted:
+        return python
+    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    for command in (
+        [sys.executable, "-m", "venv", str(ENVIRONMENT)],
+        [
+            *(str(python), "-m", "pip", "install", *quiet),
+            *("--require-hashes", "--no-deps", "--requirement", str(REQUIREMENTS)),
+        ],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(f"the peers could not be installed: {done.stderr.strip()[-500:]}")
+    made_from.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
+    """DBOS Transact on both databases, and what else is installed."""
+    try:
+        python = environment()
+    except Failed as failed:
+        findings.miss(ROW, "DBOS Transact", str(failed))
+    else:
+        for database in ("default", "wal"):
+            words = "as it comes" if database == "default" else "write-ahead log"
+            _best(findings, f"DBOS on SQLite, {words}", _sqlite(stand, python, database, scale))
+        try:
+            _best(findings, "DBOS on PostgreSQL", _postgres(stand, python, scale))
+        except NoPostgres as missing:
+            findings.miss(ROW, "DBOS on PostgreSQL", str(missing))
+    for name, program in (("Restate", "restate-server"), ("n8n", "n8n")):
+        if shutil.which(program) is None:
+            reason = f"`{program}` is not installed here; bench/README.md says how to compare"
+        else:
+            reason = f"`{program}` is installed; run the comparison by bench/README.md"
+        findings.miss(ROW, name, reason)
+
+
+def _sqlite(stand: Stand, python: Path, database: str, scale: Scale) -> list[dict[str, Any]]:
+    found = []
+    for way, at_once in SQLITE:
+        folder = stand.folder / "dbos"
+        folder.mkdir()
+        found.append(
+            stand.measure(
+                *("bench.peers.dbos_sqlite", "--folder", folder, "--database", database),
+                *("--way", way, "--at-once", at_once, "--workflows", scale.workflows),
+                python=python,
+                timeout_s=PEER_S,
+            )
+        )
+        shutil.rmtree(folder)
+    return found
+
+
+def _postgres(stand: Stand, python: Path, scale: Scale) -> list[dict[str, Any]]:
+    found = []
+    for way, at_once in POSTGRES:
+        with postgres(stand.folder) as url:
+            found.append(
+                stand.measure(
+                    *("bench.peers.dbos_postgres", "--url", url),
+                    *("--way", way, "--at-once", at_once, "--workflows", scale.workflows),
+                    python=python,
+                    timeout_s=PEER_S,
+                )
+            )
+    return found
+
+
+def _best(findings: Findings, name: str, found: list[dict[str, Any]]) -> None:
+    """The fastest of the ways, with all of them in the conditions."""
+    best = max(found, key=lambda run: float(run["steps_per_s"]))
+    ways = ", ".join(f"{run['way']} x{run['at_once']} {run['steps_per_s']:.0f}" for run in found)
+    if "server_version" in best:
+        durable = f"PostgreSQL {best['server_version'].split()[0]}, fsync {best['fsync']}"
+    else:
+        durable = f"journal {best['journal_mode']}, synchronous {best['synchronous']} (2 is FULL)"
+    findings.add(
+        *(ROW, name, "steps/s", [best["steps_per_s"]]),
+        f"DBOS Transact {best['dbos']}, {best['workflows']} workflows of {lead.STEPS} steps,"
+        f" verified in its tables; {durable}; the fastest of {ways}",
+    )
+
+
+def compare(findings: Findings) -> None:
+    """The belt against the fastest peer of the same run."""
+    belt = findings.median(BELT, "durable steps a second")
+    peers = {
+        figure.name: figure.median
+        for figure in findings.figures
+        if isinstance(figure, Figure) and figure.row == ROW
+    }
+    name = "belt by the fastest DBOS"
+    if belt is None or not peers:
+        findings.miss(ROW, name, "needs the rows `belt` and `peers` of one run")
+        return
+    fastest = max(peers, key=lambda peer: peers[peer])
+    findings.add(
+        *(ROW, name, "times", [belt / peers[fastest]]),
+        f"median of the belt's durable steps a second by {fastest}",
+        Goal("at least", RATIO),
+    )

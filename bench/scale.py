@@ -1,0 +1,37 @@
+"""How much is measured: the whole, or `--quick` to see that all of it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Bounds of the measurements: numbers of requests, of repetitions, and seconds."""
+
+    backlog: int = 20_000
+    belt_runs: int = 5
+    pure_runs: int = 3
+    latencies: int = 1_000
+    intake_s: int = 8
+    intake_runs: int = 3
+    stored: int = 1_000_000
+    finished: int = 1_000_000
+    history_backlog: int = 10_000
+    history_rounds: int = 5
+    workflows: int = 400
+
+
+FULL = Scale()
+QUICK = Scale(
+    belt_runs=2,
+    pure_runs=1,
+    latencies=200,
+    intake_s=3,
+    intake_runs=1,
+    stored=100_000,
+    finished=50_000,
+    history_backlog=5_000,
+    history_rounds=2,
+    workflows=100,
+)

@@ -1,0 +1,49 @@
+"""Load over HTTP by `wrk`, which takes less of the machine than any client in Python would."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bench.debian import install
+from bench.stand import Failed
+
+SCRIPT = Path(__file__).with_name("leads.lua")
+CONNECTIONS = 32
+
+
+class NoWrk(Exception):
+    """The operator: `wrk` is not installed, and could not be."""
+
+
+def program() -> str:
+    """The path of `wrk`, which is installed when it is missing. Raises `NoWrk`."""
+    found = shutil.which("wrk")
+    if found is None and install("wrk"):
+        found = shutil.which("wrk")
+    if found is None:
+        raise NoWrk("wrk is not installed (on Debian: apt-get install wrk)")
+    return found
+
+
+def post_leads(url: str, seconds: int, first: int) -> dict[str, Any]:
+    """Posts distinct leads over 32 connections for so long, numbered from `first`.
+
+    Gives `requests`, `seconds`, `p50_ms`, `p99_ms`, `max_ms`. Raises `Failed` where any answer is
+    not 2xx, or a connection breaks.
+    """
+    command = [program(), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
+    command += ["-s", str(SCRIPT), url, "--", str(first)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds + 60, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        raise Failed(f"wrk ended with {done.returncode}: {done.stderr or done.stdout}")
+    found: dict[str, Any] = json.loads(lines[-1])
+    if found["other_answers"] or found["socket_errors"]:
+        raise Failed(f"not every request was accepted: {found}")
+    return found

@@ -1,0 +1,107 @@
+"""The statements of the SQLite store: few steps for many rows, and no plan that grows with age."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import apsw
+import apsw.ext
+import pytest
+
+from beltline.engine.ports import RunFilter
+from beltline.stores.sqlite import buffers, claims, commits, inbox, memory, processes, reading
+from beltline.stores.sqlite.many_rows import LONGEST, ManyRows
+from beltline.stores.sqlite.store import SqliteStore
+from tests.conformance.store_rows import accept, held, key
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "hub.db", exclusive=True)
+    yield opened
+    await opened.close()
+
+
+def test_many_rows_uses_few_statements() -> None:
+    db = apsw.Connection(":memory:")
+    db.execute("CREATE TABLE pair (a, b)")
+    steps = 0
+
+    def count_step(*_: object) -> bool:
+        nonlocal steps
+        steps += 1
+        return True
+
+    db.exec_trace = count_step
+    add = ManyRows("INSERT INTO pair (a, b)", 2)
+    for rows, most in ((0, 0), (1, 1), (LONGEST, 1), (LONGEST * 2, 2), (LONGEST - 1, 8)):
+        steps = 0
+        add.run(db, [value for number in range(rows) for value in (number, -number)])
+        assert steps <= most
+    assert db.execute("SELECT count(*), sum(a + b) FROM pair").get == (LONGEST * 4, 0)
+    db.close()
+
+
+SCANNED_ON_PURPOSE = {
+    "COUNTS",
+    "COUNT_HELD",
+    "TOKENS",
+    "SOURCE_STATES",
+    "RECORD",
+    "ANY_MESSAGE",
+    "ALL_NEWEST",
+}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Every statement of the store with its name; fragments are put together."""
+    for topic in (buffers, claims, commits, inbox, memory, processes, reading):
+        for name, value in vars(topic).items():
+            if isinstance(value, ManyRows):
+                for length, statement in value.statements:
+                    yield f"{name} over {length}", statement
+            elif name.isupper() and isinstance(value, str) and not value.startswith(" "):
+                yield name, value
+    yield "one run", reading.RECORD + reading.ALL_RUNS + " WHERE request.key = ?"
+    newest = " WHERE request.key < ? ORDER BY request.key DESC LIMIT 1"
+    yield "a page of runs", reading.RECORD + reading.ALL_RUNS + newest
+    stopped = " WHERE run.status = 'stopped' AND run.key < ? ORDER BY run.key DESC LIMIT 1"
+    yield "a page of stopped runs", reading.RECORD + reading.STOPPED_RUNS + stopped
+
+
+async def test_no_statement_reads_a_whole_table_or_sorts_what_grows(store: SqliteStore) -> None:
+    db = store._writer.db
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    checked = 0
+    for name, statement in statements():
+        if name in SCANNED_ON_PURPOSE:
+            continue
+        checked += 1
+        bindings = apsw.ext.query_info(db, statement).bindings_count
+        plan = db.execute("EXPLAIN QUERY PLAN " + statement, [None] * bindings).fetchall()
+        for *_, detail in plan:
+            words = str(detail).split()
+            assert not (words[0] == "SCAN" and words[1] in tables), (name, detail)
+            assert "AUTOMATIC" not in words, (name, detail)
+    assert checked > 60
+
+
+async def test_lists_of_integers_and_blobs_reach_sqlite(store: SqliteStore) -> None:
+    db = store._writer.db
+    assert (
+        db.execute(
+            "SELECT group_concat(value) FROM carray(?)", (apsw.carray(array("q", [1, -(2**62)])),)
+        ).get
+        == f"1,{-(2**62)}"
+    )
+
+
+async def test_counts_and_lists_of_many_held_requests_are_right(store: SqliteStore) -> None:
+    await accept(store, *(held(number) for number in range(3_000)))
+    assert await store.release("site-form", 1, 5, 1_000) == 1_000
+    assert await store.counts() == {"ready": 1_000, "owned": 0, "held": 2_000, "stopped": 0}
+    found = await store.claim(5, 700, crashes=0)
+    assert [run.key for run in found] == [key(number) for number in range(700)]
+    assert len(await store.runs(RunFilter(status="moving"), 10_000)) == 700

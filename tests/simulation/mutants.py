@@ -1,0 +1,281 @@
+"""Planted bugs: patches to the engine's own code, to show that the simulation would find them.
+
+Each names the checker that finds it. A patch replaces a piece of a function's source text, which
+must be there: when that code changes, the bug has to be planted anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from beltline.core import decide, graph, run, turn
+from beltline.engine import belt, committer, loader, moving
+from beltline.sdk import context
+
+
+class Patch(NamedTuple):
+    """In function `name` of `owner` (a module or a class), `old` becomes `new`."""
+
+    owner: Any
+    name: str
+    old: str
+    new: str
+
+
+class Mutant(NamedTuple):
+    """A planted bug, and the checker that must find it."""
+
+    name: str
+    found_by: str
+    patches: tuple[Patch, ...]
+
+
+def mutant(name: str, found_by: str, *patches: tuple[Any, str, str, str]) -> Mutant:
+    """A mutant from plain tuples."""
+    return Mutant(name, found_by, tuple(Patch(*patch) for patch in patches))
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The bug is there inside the block."""
+    originals = [(patch, _find(patch)) for patch in mutant.patches]
+    try:
+        for patch, original in originals:
+            _put(patch, _rewritten(patch, original))
+        yield
+    finally:
+        for patch, original in reversed(originals):
+            _put(patch, original)
+
+
+def _find(patch: Patch) -> Any:
+    return vars(patch.owner)[patch.name]
+
+
+def _put(patch: Patch, function: Any) -> None:
+    original = _find(patch)
+    setattr(patch.owner, patch.name, function)
+    # Others have imported it by name, or keep it in a table.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("beltline.") and vars(module).get(patch.name) is original:
+            setattr(module, patch.name, function)
+    for table in (run._APPLY, decide._RULES):
+        for key, value in table.items():
+            if value is original:
+                table[key] = function
+
+
+def _rewritten(patch: Patch, original: Any) -> Any:
+    """The function compiled from its changed source, in the module where it lives."""
+    function = original.fget if isinstance(original, property) else original
+    source = textwrap.dedent(inspect.getsource(function))
+    count = source.count(patch.old)
+    assert count == 1, (
+        f"{patch.name} has {count} times {patch.old!r}: plant this bug anew in mutants.py"
+    )
+    scope: dict[str, Any] = {}
+    code = compile(
+        "from __future__ import annotations\n" + source.replace(patch.old, patch.new),
+        f"<planted in {patch.name}>",
+        "exec",
+    )
+    exec(code, function.__globals__, scope)  # noqa: S102 - the text is ours
+    return scope[patch.name]
+
+
+_BELT = belt.Belt
+_COMMITTER = committer.Committer
+_LOADER = loader.Loader
+_TURN = turn.Turn
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "who is turned away for want of room is told that it is accepted",
+        "nothing_accepted_is_lost",
+        (
+            _COMMITTER,
+            "_turn_away",
+            "reply.give(Refused(reason))",
+            "reply.give(Accepted(newcomer.submitted.request.key, False))",
+        ),
+    ),
+    mutant(
+        "senders are answered before the commit",
+        "nothing_accepted_is_lost",
+        (
+            _BELT,
+            "_submitted",
+            "work = self._committer.gathering\n",
+            "work = self._committer.gathering\n"
+            "    from beltline.engine.work import Accepted\n"
+            "    submitted.reply.give(Accepted(request.key, request.held))\n",
+        ),
+    ),
+    mutant(
+        "a repeat is told its own number instead of the first's",
+        "repeats_get_the_first_answer",
+        (
+            _COMMITTER,
+            "_act",
+            "reply.give(repeat)",
+            "reply.give(Repeat(newcomer.submitted.request.key, repeat.same_body))",
+        ),
+    ),
+    mutant(
+        "the identity is ignored within one batch",
+        "repeats_get_the_first_answer",
+        (
+            _BELT,
+            "_submitted",
+            "request = submitted.request\n",
+            "request = submitted.request\n"
+            "    if self._committer.gathering.newcomers and request.identity:\n"
+            "        request = submitted.request = type(request)(\n"
+            "            **{**{f: getattr(request, f) for f in request.__struct_fields__},\n"
+            "               'identity': request.identity + ' '})\n",
+        ),
+    ),
+    mutant(
+        "answers of earlier attempts are not fenced off",
+        "results_recorded_once",
+        (decide, "_awaited", " or found.attempt != attempt", ""),
+    ),
+    mutant(
+        "an answer counts although its attempt failed meanwhile",
+        "results_recorded_once",
+        (decide, "_awaited", 'found.phase != "dispatched"', 'found.phase == "dead"'),
+    ),
+    mutant(
+        "a join fires at the first arrival",
+        "order_follows_routes",
+        (
+            graph,
+            "ready_join",
+            "if sources.isdisjoint(standing) and sources.isdisjoint(others):",
+            "if True:",
+        ),
+    ),
+    mutant(
+        "the way of on_error is not taken",
+        "order_follows_routes",
+        (_TURN, "fail", "if step.on_error and not dead:", "if False:"),
+    ),
+    mutant(
+        "one failure more than the policy allows",
+        "attempts_within_limits",
+        (_TURN, "fail", "failures < step.retry.attempts", "failures <= step.retry.attempts"),
+    ),
+    mutant(
+        "a retry does not wait",
+        "attempts_within_limits",
+        (_TURN, "fail", "retry_at = self.at + max(wait,", "retry_at = self.at + max(0,"),
+    ),
+    mutant(
+        "calls go out before their decision is durable",
+        "calls_committed_first",
+        (
+            _BELT,
+            "_posted",
+            "work.calls.extend(calls)",
+            "self._transport.dispatch(calls)",
+        ),
+    ),
+    mutant(
+        "a commit that failed is taken for done",
+        "calls_committed_first",
+        (
+            _COMMITTER,
+            "_commit",
+            "await self._filled.wait(self._clock.now() + 1_000)",
+            "return [None] * len(work.newcomers)",
+        ),
+    ),
+    mutant(
+        "the idempotency key changes with the attempt",
+        "one_key_for_one_visit",
+        (
+            context.Context,
+            "key",
+            "self.visit)",
+            "self.visit * 1000 + self.attempt)",
+        ),
+    ),
+    mutant(
+        "a message is deleted before its decision",
+        "commands_decided_once",
+        (
+            _BELT,
+            "_noticed",
+            "moving = self._runs.get(noticed.message.key)\n",
+            "moving = self._runs.get(noticed.message.key)\n"
+            "    self._committer.gathering.messages_done.append(noticed.message.id)\n",
+        ),
+    ),
+    mutant(
+        "a message that came with its run is decided on again",
+        "commands_decided_once",
+        (_BELT, "_noticed", " and noticed.message.id not in moving.messages", ""),
+    ),
+    mutant(
+        "the poison guard never counts",
+        "poison_is_set_aside",
+        (_BELT, "_first_inputs", "stored.crashes >= self._limits.crashes", "False"),
+        (_BELT, "_loaded", "stored.crashes >= self._limits.crashes", "False"),
+    ),
+    mutant(
+        "the poison guard never clears",
+        "poison_is_set_aside",
+        (
+            _BELT,
+            "_settle",
+            "if changed and (status != moving.status or moving.crashes):",
+            "if changed and (status != moving.status):",
+        ),
+    ),
+    mutant(
+        "suspects come back all at once",
+        "poison_is_set_aside",
+        (_LOADER, "_claim_suspects", "allowed = 10 **", "allowed = 10 + 10 **"),
+    ),
+    mutant(
+        "more runs are claimed than there is room for",
+        "memory_is_bounded",
+        (_LOADER, "_claim_ready", "min(self._runs.room(), self._limits.batch)", "1"),
+    ),
+    mutant(
+        "the state in memory keeps what its journal gives up",
+        "replay_equals_state",
+        (
+            run,
+            "_step_started",
+            "visit.error = None",
+            "visit.error = None if inputs is None else visit.error",
+        ),
+    ),
+    mutant(
+        "deadlines are forgotten after a recovery",
+        "everything_ends",
+        (
+            moving.Timers,
+            "watch",
+            "if at is None or ",
+            "if at is None or moving.crashes or ",
+        ),
+    ),
+    mutant(
+        "runs that were moving at a crash are looked for once only",
+        "everything_ends",
+        (_LOADER, "_claim_suspects", "self._has_suspects = found", "self._has_suspects = False"),
+    ),
+    mutant(
+        "a run that nobody owns is not expected",
+        "everything_ends",
+        (_COMMITTER, "_act", "self._expect(min(ready))", "pass"),
+        (_LOADER, "_look_ahead", "self.expect(next_at)", "pass"),
+    ),
+)

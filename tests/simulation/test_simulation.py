@@ -1,0 +1,68 @@
+"""The simulation, in a size that fits `make test`: seeds, planted bugs, and its own determinism."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.checkers import CHECKERS
+from tests.simulation.matrix import finders
+from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.playing import play
+
+FOLDER = Path(__file__).parent
+KEPT = [
+    int(line.split()[0])
+    for line in (FOLDER / "seeds.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 150, 30))
+def test_nothing_is_wrong_in_these_seeds(first: int) -> None:
+    wrong = [str(played) for seed in range(first, first + 30) if (played := play(seed)).found]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_a_seed_that_once_failed_shows_nothing(seed: int) -> None:
+    played = play(seed)
+    assert not played.found, str(played)
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    assert [play(seed).trace for seed in range(5)] == [play(seed).trace for seed in range(5)]
+    assert len({play(seed).trace for seed in range(5)}) == 5
+
+
+def test_the_trace_does_not_depend_on_the_order_of_sets() -> None:
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation", "--seed", "11"],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            cwd=FOLDER.parent.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=50,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_bug_is_found_by_its_checker_alone(mutant: Mutant) -> None:
+    found = finders(mutant)
+    assert found.is_found, str(found)
+
+
+def test_every_checker_is_the_only_one_to_find_some_planted_bug() -> None:
+    # That each is found, and by that checker alone, is what the test above shows.
+    assert {mutant.found_by for mutant in MUTANTS} == set(CHECKERS)
