@@ -17,10 +17,9 @@ def header(machine: dict[str, Any]) -> str:
     return "\n".join(
         (
             f"Beltline bench · source {source}",
-            f"  {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
-            f" Linux {machine['kernel']}, {machine['file_system']}",
-            f"  Python {machine['python']}, SQLite {machine['sqlite']};"
-            f" load before the start {machine['load_before']}",
+            f"  {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+            f"  Linux {machine['kernel']}, {machine['file_system']}, Python {machine['python']}",
+            f"  SQLite {machine['sqlite']}; load before the start {machine['load_before']}",
             f"  one SQLite commit a row, WAL, synchronous=FULL: {_rates(commits)} a second",
             f"  fdatasync after 4 KiB: {_rates(syncs)} a second",
         )

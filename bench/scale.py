@@ -29,9 +29,9 @@ QUICK = Scale(
     latencies=200,
     intake_s=3,
     intake_runs=1,
-    stored=100_000,
+    stored=50_000,
     finished=50_000,
-    history_backlog=5_000,
+    history_backlog=4_000,
     history_rounds=2,
-    workflows=100,
+    workflows=60,
 )

@@ -6,6 +6,7 @@ Such a process (`bench/measured/*.py`) prints one JSON object as its last line.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -13,8 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +77,11 @@ class Stand:
         shutil.rmtree(home, ignore_errors=True)
 
     def measure(
-        self, module: str, *arguments: object, python: Path | None = None, timeout_s: float = CHILD_S
+        self,
+        module: str,
+        *arguments: object,
+        python: Path | None = None,
+        timeout_s: float = CHILD_S,
     ) -> dict[str, Any]:
         """Runs `python -m module` and gives the object that it printed. Raises `Failed`."""
         command = [str(python or sys.executable), "-m", module, *map(str, arguments)]
@@ -147,12 +150,15 @@ def environment() -> dict[str, str]:
 
 def _ready_after(address: str, began: float, within_s: float) -> float:
     """Seconds from the start of the process until /readyz answered 200."""
-    while (passed := time.perf_counter() - began) < within_s:
-        try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
-                if answer.status == 200:
-                    return time.perf_counter() - began
-        except urllib.error.HTTPError:
-            pass  # it answers, and is not ready yet
-        time.sleep(0.01)
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=5)
+    try:
+        while (passed := time.perf_counter() - began) < within_s:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                return time.perf_counter() - began
+            time.sleep(0.01)
+    finally:
+        connection.close()
     raise Failed(f"/readyz gave no 200 within {passed:.0f} s")

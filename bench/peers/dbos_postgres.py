@@ -2,6 +2,7 @@
 
 The server is the bench's own (`bench/postgres.py`), with PostgreSQL's default settings: `fsync` and
 `synchronous_commit` are on, and are read back from it. Prints one JSON object.
+What it imports is installed in the environment of the peers alone.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 
-import sqlalchemy as sa
-from dbos import DBOSConfig
+import sqlalchemy as sa  # type: ignore[import-not-found,unused-ignore]
+from dbos import DBOSConfig  # type: ignore[import-not-found,unused-ignore]
 
 from bench.peers import dbos_work
 
@@ -30,7 +31,9 @@ def main() -> None:
         "log_level": "ERROR",
         "application_version": "1",
     }
-    found = dbos_work.run(options.way, options.workflows, options.at_once, url, config, schema="dbos.")
+    found = dbos_work.run(
+        options.way, options.workflows, options.at_once, url, config, schema="dbos"
+    )
     with sa.create_engine(url).connect() as connection:
         settings = {
             name: connection.execute(sa.text(f"SHOW {name}")).scalar_one()

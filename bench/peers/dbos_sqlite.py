@@ -2,6 +2,7 @@
 
 Two databases: as DBOS makes it by itself (a rollback journal, SQLite's default `synchronous=FULL`),
 and tuned as the hub's own store is (a write-ahead log, `synchronous=FULL`). Prints one JSON object.
+What it imports is installed in the environment of the peers alone.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from dbos import DBOSConfig
+import sqlalchemy as sa  # type: ignore[import-not-found,unused-ignore]
+from dbos import DBOSConfig  # type: ignore[import-not-found,unused-ignore]
 
 from bench.peers import dbos_work
 
@@ -21,7 +22,6 @@ def tuned_engine(url: sa.URL) -> sa.Engine:
     """An engine with a write-ahead log; the rest is what DBOS sets itself."""
     engine = sa.create_engine(url, pool_size=20, max_overflow=0)
 
-    @sa.event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = "IMMEDIATE"
         for pragma in (
@@ -32,6 +32,7 @@ def tuned_engine(url: sa.URL) -> sa.Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
+    sa.event.listen(engine, "connect", set_up)
     return engine
 
 

@@ -19,8 +19,8 @@ from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
-import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig
+import sqlalchemy as sa  # type: ignore[import-not-found,unused-ignore]
+from dbos import DBOS, DBOSConfig  # type: ignore[import-not-found,unused-ignore]
 
 from bench import lead
 
@@ -161,12 +161,17 @@ WAYS: dict[str, Callable[[DBOSConfig, list[dict[str, Any]], int], None]] = {
 
 
 def run(
-    way: str, workflows: int, at_once: int, database: sa.URL, config: DBOSConfig, schema: str = ""
+    way: str,
+    workflows: int,
+    at_once: int,
+    database: sa.URL,
+    config: DBOSConfig,
+    schema: str | None = None,
 ) -> dict[str, Any]:
     """Carries `workflows` leads through the workflow, so many `at_once`, and verifies what the
     database holds.
 
-    `schema` is a prefix of its tables, with its dot. Raises `RuntimeError` where a workflow or a
+    `schema` is that of its tables. Raises `RuntimeError` where a workflow or a
     step is missing.
     """
     _watch.expected = workflows
@@ -195,13 +200,16 @@ def run(
     }
 
 
-def _recorded(engine: sa.Engine, schema: str) -> tuple[int, int]:
+def _recorded(engine: sa.Engine, schema: str | None) -> tuple[int, int]:
     """How many workflows have succeeded, and how many steps are recorded."""
+    status = sa.table("workflow_status", sa.column("status"), schema=schema)
+    outputs = sa.table("operation_outputs", sa.column("error"), schema=schema)
+    count = sa.select(sa.func.count())
     with closing(engine.connect()) as connection:
         succeeded = connection.execute(
-            sa.text(f"SELECT count(*) FROM {schema}workflow_status WHERE status = 'SUCCESS'")
+            count.select_from(status).where(status.c.status == "SUCCESS")
         ).scalar_one()
         steps = connection.execute(
-            sa.text(f"SELECT count(*) FROM {schema}operation_outputs WHERE error IS NULL")
+            count.select_from(outputs).where(outputs.c.error.is_(None))
         ).scalar_one()
     return succeeded, steps

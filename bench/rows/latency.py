@@ -17,9 +17,7 @@ SLACK_MS = 2.0
 def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
     """The latency beside the cost of a commit."""
     home = stand.home("latency")
-    found = stand.measure(
-        "bench.measured.latency", "--home", home, "--count", scale.latencies
-    )
+    found = stand.measure("bench.measured.latency", "--home", home, "--count", scale.latencies)
     verify(database(home), found["requests"])
     stand.drop(home)
     commit_ms = statistics.median(found["one_commit_ms"])

@@ -7,6 +7,7 @@ import re
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 LAST_LINES = 20
 START_S = 30.0
@@ -59,9 +60,8 @@ class Child:
         """
         future: asyncio.Future[re.Match[str]] = asyncio.get_running_loop().create_future()
         self._waiting.append((re.compile(pattern), future))
-        await asyncio.wait(
-            {future, self.lines}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        either: set[asyncio.Future[Any]] = {future, self.lines}
+        await asyncio.wait(either, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
         if future.done():
             return future.result()
         if self.lines.done():

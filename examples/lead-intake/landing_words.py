@@ -21,10 +21,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "question": ("Your question", "Ваш вопрос"),
     "send": ("Send", "Отправить"),
     "behind": (
-        "A demonstration: what you send goes to the hub on this machine, and from there to the"
-        " local portal. Try a number that the portal knows, such as 8 912 345-67-89.",
-        "Это демонстрация: заявка уходит в хаб на этой машине, а из него в локальный портал."
-        " Попробуйте номер, который портал знает, например 8 912 345-67-89.",
+        (
+            "A demonstration: what you send goes to the hub on this machine, and from there to the"
+            " local portal. Try a number that the portal knows, such as 8 912 345-67-89."
+        ),
+        (
+            "Это демонстрация: заявка уходит в хаб на этой машине, а из него в локальный портал."
+            " Попробуйте номер, который портал знает, например 8 912 345-67-89."
+        ),
     ),
     "no_name": ("Please tell us your name.", "Пожалуйста, укажите имя."),
     "no_contact": (
@@ -45,9 +49,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "thanks": ("Thank you", "Спасибо"),
     "accepted": (
-        "Your question was accepted. From here on it is carried to its end, whatever happens to"
-        " this machine.",
-        "Заявка принята. Теперь она дойдёт до конца, что бы ни случилось с этой машиной.",
+        "Your question is stored safely, and will be carried to its end.",
+        "Заявка надёжно сохранена и будет доведена до конца.",
     ),
     "request": ("Request", "Заявка"),
     "arrives": ("Where it arrives", "Куда она придёт"),

@@ -85,4 +85,4 @@ async def send(session: aiohttp.ClientSession, hub: str, secret: str, lead: Lead
             answer = (await reply.text())[:500]
             raise NotAccepted(f"the hub answered {reply.status}: {answer}")
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise NotAccepted(f"the hub at {hub} did not answer ({error or 'timed out'})") from error
+        raise NotAccepted(f"the hub at {hub} did not answer: {str(error) or 'too late'}") from error

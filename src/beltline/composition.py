@@ -158,8 +158,7 @@ async def running_hub(
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
     store = await open_store(url or home.store_url, exclusive=True, durable=durable)
-    http = OutgoingClient()
-    running, transport = _construct(home, files, store, http, redaction or Redaction())
+    running, transport = _construct(home, files, store, redaction or Redaction())
     await _recover(running)
     tasks = [asyncio.create_task(coroutine) for coroutine in running.node.coroutines()]
     for task in tasks:
@@ -172,7 +171,7 @@ async def running_hub(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await transport.close(http.close)
+        await transport.close()
         if not running.ended.done():
             await store.hand_over()
             running.ended.cancel()
@@ -180,7 +179,7 @@ async def running_hub(
 
 
 def _construct(
-    home: Home, files: HomeFiles, store: Store, http: OutgoingClient, redaction: Redaction
+    home: Home, files: HomeFiles, store: Store, redaction: Redaction
 ) -> tuple[Running, EventTransport]:
     limits = home.settings.effective_limits()
     clock = SystemClock()
@@ -188,7 +187,7 @@ def _construct(
     connections = Connections(files.connections, redaction)
     transport = EventTransport(
         files.catalog.invocation,
-        Surroundings(http, StoredMemory(store, clock), run_logger, connections.get),
+        Surroundings(OutgoingClient, StoredMemory(store, clock), run_logger, connections.get),
         mailbox,
         limits,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from beltline.sdk import Config, Context, Module
 from bench import lead
 
 Fields = dict[str, Any]
-EFFECT: Literal["idempotent"] = "idempotent"
 
 
 class Normalise(Config):
@@ -81,25 +81,32 @@ async def notify(config: Notify, _: Context) -> Fields:
     return lead.notify(config.name, config.lead_id)
 
 
-modules = tuple(
-    Module(
+C = TypeVar("C", bound=Config)
+
+
+def declared(
+    config: type[C], handler: Callable[[C, Context], Awaitable[Fields]]
+) -> Module[Any, Any]:
+    """The declaration of one step."""
+    return Module(
         name=f"lead.{handler.__name__.replace('_', '-')}",
         version=1,
         summary=str(handler.__doc__),
         category="site",
         icon="box",
-        effect=EFFECT,
+        effect="idempotent",
         config=config,
         output=Fields,
         handler=handler,
         examples=(),
     )
-    for config, handler in (
-        (Normalise, normalise),
-        (FindContact, find_contact),
-        (SetDefaults, set_defaults),
-        (GetDeal, get_deal),
-        (Remember, remember),
-        (Notify, notify),
-    )
+
+
+modules = (
+    declared(Normalise, normalise),
+    declared(FindContact, find_contact),
+    declared(SetDefaults, set_defaults),
+    declared(GetDeal, get_deal),
+    declared(Remember, remember),
+    declared(Notify, notify),
 )

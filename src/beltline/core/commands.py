@@ -10,6 +10,7 @@ import msgspec
 from beltline.core.events import CommandRefused, RunCancelled, StepLeft, StepSkipped
 from beltline.core.expression import ExpressionFailed
 from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip
+from beltline.core.limits import LIMITS
 from beltline.core.run import RETRIED_BY_PERSON, Run, Visit
 from beltline.core.turn import Turn
 
@@ -79,6 +80,11 @@ def _retry(turn: Turn, visit: Visit, command: Retry) -> None:
 
 def _skip(turn: Turn, visit: Visit, command: Skip) -> None:
     step = turn.run.process.steps[visit.step]
+    size = len(_encode(command.result))
+    if not turn.has_room(step, size):
+        text = f"the document would pass document_bytes ({LIMITS.document_bytes})"
+        turn.events.append(CommandRefused("skip", text))
+        return
     before = turn.document
     turn.document = {**before, step.id: command.result}
     try:
@@ -89,7 +95,6 @@ def _skip(turn: Turn, visit: Visit, command: Skip) -> None:
         return
     turn.close((visit.step, visit.number))
     reason = _signed("skipped by a person", command.by)
-    size = len(_encode(command.result))
     turn.events.append(
         StepSkipped(step.id, visit.number, command.result, size, to, reason, because)
     )

@@ -94,10 +94,10 @@ class Turn:
 
     def complete(self, step: Step, visit: int, attempt: int, result: Any, size: int) -> None:
         """A visit gave its result: record it and send its token on."""
-        size_before = self.run.sizes.get(step.id, 0)
-        if self.run.document_bytes - size_before + size > LIMITS.document_bytes:
+        failures = self.run.open[step.id, visit].failures
+        if not self.has_room(step, size):
             text = f"the document would pass document_bytes ({LIMITS.document_bytes})"
-            self.fail(step, visit, attempt, 0, Error("limit", text), final=True)
+            self.fail(step, visit, attempt, failures, Error("limit", text), final=True)
             return
         before = self.document
         self.document = {**before, step.id: result}
@@ -106,11 +106,16 @@ class Turn:
         except ExpressionFailed as failed:
             self.document = before
             error = Error("expression", f"condition: {failed}")
-            self.fail(step, visit, attempt, 0, error, final=True)
+            self.fail(step, visit, attempt, failures, error, final=True)
             return
         self.close((step.id, visit))
         self.events.append(StepCompleted(step.id, visit, attempt, result, size, to, because))
         self._arrivals.extend(to)
+
+    def has_room(self, step: Step, size: int) -> bool:
+        """Whether the document can hold a result of `size` bytes in place of the step's last."""
+        size_before = self.run.sizes.get(step.id, 0)
+        return self.run.document_bytes - size_before + size <= LIMITS.document_bytes
 
     def route(self, step: Step) -> tuple[tuple[str, ...], Because | None]:
         """Where a completed step leads, and why. Raises `ExpressionFailed`."""
@@ -193,8 +198,11 @@ class Turn:
         except ExpressionFailed as failed:
             self.inputs[key] = None
             self.events.append(StepStarted(step.id, visit, 1, step.implementation, "", ""))
-            error = Error("expression", f"with: {failed}")
-            self.fail(step, visit, 1, 0, error, final=True, dead=self._is_runaway())
+            if visit > step.max_visits:
+                self._run_away(step, visit, 1)
+            else:
+                error = Error("expression", f"with: {failed}")
+                self.fail(step, visit, 1, 0, error, final=True, dead=self._is_too_long())
             return
         self.inputs[key] = value
         self._start_attempt(step, visit, 1, value, "", given)
@@ -214,11 +222,11 @@ class Turn:
                 step.id, visit, attempt, step.implementation, "event", digest, reason, given
             )
         )
-        if trouble:
-            self.fail(step, visit, attempt, 0, Error("input", trouble), final=True)
-        elif visit > step.max_visits:
-            text = f"visited more than max_visits ({step.max_visits}) times; is this loop endless?"
-            self.fail(step, visit, attempt, 0, Error("limit", text), dead=True)
+        if visit > step.max_visits:
+            self._run_away(step, visit, attempt)
+        elif trouble:
+            error = Error("input", trouble)
+            self.fail(step, visit, attempt, 0, error, final=True, dead=self._is_too_long())
         elif step.implementation == WAIT:
             self._wait(step, visit, attempt, value)
         elif step.implementation == STOP:
@@ -226,7 +234,12 @@ class Turn:
         else:
             self.calls.append(Call(step, visit, attempt, value, self.at + step.timeout_ms))
 
-    def _is_runaway(self) -> bool:
+    def _run_away(self, step: Step, visit: int, attempt: int) -> None:
+        text = f"visited more than max_visits ({step.max_visits}) times; is this loop endless?"
+        self.fail(step, visit, attempt, 0, Error("limit", text), dead=True)
+
+    def _is_too_long(self) -> bool:
+        """Whether steps that fail one into the other have filled this decision."""
         return len(self.events) > LIMITS.decision_events
 
     # Steps that the engine itself runs
@@ -235,7 +248,8 @@ class Turn:
         try:
             until = wait_until(value, self.at)
         except DurationError as wrong:
-            self.fail(step, visit, attempt, 0, Error("input", str(wrong)), final=True)
+            error = Error("input", str(wrong))
+            self.fail(step, visit, attempt, 0, error, final=True, dead=self._is_too_long())
             return
         self.events.append(StepWaiting(step.id, visit, until))
 

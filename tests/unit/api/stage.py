@@ -23,6 +23,7 @@ from beltline.catalog.catalog import Catalog
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
+from beltline.egress.client import OutgoingClient
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Node
 from beltline.engine.ports import Store
@@ -206,7 +207,7 @@ async def running_stage(
     catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
     mailbox = AsyncioMailbox()
     unused: Any = None  # the modules of the tests ask for nothing outside
-    around = Surroundings(unused, StoredMemory(store, clock), unused, lambda name: None)
+    around = Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
     transport = EventTransport(catalog.invocation, around, mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
     node = Node(

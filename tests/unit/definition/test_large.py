@@ -1,8 +1,8 @@
 """Large and deep processes: through every format, within their limits, in linear time.
 
-Times are compared within one run: ten times the steps may cost twenty times as much. The margin
-is for the processor's caches (measured: eleven times) and for other work on the machine; a
-quadratic check would take a hundred times as long.
+Processor times are compared within one run: ten times the steps may cost twenty-five times as
+much. The margin is for the processor's caches (measured: eleven times) and for other work on the
+machine; a quadratic check would take a hundred times as long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from beltline.definition.yaml_writer import block
 from tests.unit.definition.shelf import SHELF, check, lines, nested_condition, process_of
 
 LEAF = {"field": "request.x", "operation": "empty", "result": ["b"]}
-TEN_TIMES_MAY_COST = 20
+TEN_TIMES_MAY_COST = 25
 
 
 def deep(levels: int) -> dict[str, object]:
@@ -136,14 +136,14 @@ def process_text(routes: list[str]) -> str:
 
 
 def seconds_to_check(text: str) -> float:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     checked = check(text)
     assert checked.process is not None, lines(checked.errors)[:3]
-    return time.perf_counter() - begun
+    return time.thread_time() - begun
 
 
 @pytest.mark.parametrize("shape", [chain, fan, diamonds, random_routes])
-def test_ten_times_the_steps_cost_at_most_twenty_times(
+def test_ten_times_the_steps_cost_at_most_twenty_five_times(
     shape: Callable[[int], list[str]], record_property: Callable[[str, object], None]
 ) -> None:
     small, large = process_text(shape(999)), process_text(shape(9_999))
