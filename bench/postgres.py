@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.debian import install
+from bench.ports import free_ports
 
 START_S = 30
 
@@ -38,14 +38,6 @@ def binaries() -> Path:
         if not install("postgresql-15"):
             break
     raise NoPostgres("PostgreSQL is not installed (on Debian: apt-get install postgresql-15)")
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -72,7 +64,7 @@ def postgres(folder: Path) -> Iterator[str]:
         if done.returncode:
             raise NoPostgres(f"{Path(command[0]).name} failed: {done.stderr or done.stdout}")
 
-    port = free_port()
+    (port,) = free_ports(1)
     cluster = str(data / "cluster")
     call(str(programs / "initdb"), "-D", cluster, "-U", "bench", "-A", "trust", "-E", "UTF8")
     control = str(programs / "pg_ctl")

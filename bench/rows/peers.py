@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from bench.postgres import NoPostgres, postgres
 from bench.rows.belt import BELT
 from bench.scale import Scale
 from bench.stand import ROOT, Failed, Stand
+from bench.wrk import NoWrk, program
 
 ROW = "Peers: the same work"
 RATIO = 80
@@ -52,7 +54,7 @@ def environment() -> Path:
 
 
 def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
-    """DBOS Transact on both databases, and what else is installed."""
+    """DBOS Transact on both databases, and Restate where it is installed."""
     try:
         python = environment()
     except Failed as failed:
@@ -65,12 +67,7 @@ def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
             _best(findings, "DBOS on PostgreSQL", _postgres(stand, python, scale))
         except NoPostgres as missing:
             findings.miss(ROW, "DBOS on PostgreSQL", str(missing))
-    for name, program in (("Restate", "restate-server"), ("n8n", "n8n")):
-        if shutil.which(program) is None:
-            reason = f"`{program}` is not installed here; bench/README.md says how to compare"
-        else:
-            reason = f"`{program}` is installed; run the comparison by bench/README.md"
-        findings.miss(ROW, name, reason)
+        _restate(stand, python, findings, scale)
 
 
 def _sqlite(stand: Stand, python: Path, database: str, scale: Scale) -> list[dict[str, Any]]:
@@ -105,6 +102,36 @@ def _postgres(stand: Stand, python: Path, scale: Scale) -> list[dict[str, Any]]:
     return found
 
 
+def _restate(stand: Stand, python: Path, findings: Findings, scale: Scale) -> None:
+    """Restate, where its server is installed: it comes from npm, not from the package index."""
+    name = "Restate"
+    server = os.environ.get("RESTATE_SERVER") or shutil.which("restate-server")
+    if server is None:
+        reason = "`restate-server` is not installed, and RESTATE_SERVER does not name it"
+        findings.miss(ROW, name, f"{reason}; bench/README.md says more")
+        return
+    try:
+        wrk = program()
+    except NoWrk as missing:
+        findings.miss(ROW, name, str(missing))
+        return
+    folder = stand.folder / "restate"
+    folder.mkdir()
+    found = stand.measure(
+        *("bench.peers.restate_service", "--server", server, "--wrk", wrk),
+        *("--folder", folder, "--seconds", scale.intake_s),
+        python=python,
+        timeout_s=PEER_S,
+    )
+    shutil.rmtree(folder)
+    findings.add(
+        *(ROW, name, "steps/s", [found["steps_per_s"]]),
+        f"Restate {found['version']}, its Python SDK under hypercorn, default settings,"
+        f" {found['at_once']} requests at once by wrk for {scale.intake_s} s,"
+        f" {found['completed']:,} invocations verified in its tables",
+    )
+
+
 def _best(findings: Findings, name: str, found: list[dict[str, Any]]) -> None:
     """The fastest of the ways, with all of them in the conditions."""
     best = max(found, key=lambda run: float(run["steps_per_s"]))
@@ -126,7 +153,7 @@ def compare(findings: Findings) -> None:
     peers = {
         figure.name: figure.median
         for figure in findings.figures
-        if isinstance(figure, Figure) and figure.row == ROW
+        if isinstance(figure, Figure) and figure.row == ROW and figure.name.startswith("DBOS")
     }
     name = "belt by the fastest DBOS"
     if belt is None or not peers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,19 +40,32 @@ class Served(msgspec.Struct):
         return received
 
 
+class Server(uvicorn.Server):
+    """A server that tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.started_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.started_up.set()
+
+
 @asynccontextmanager
 async def serving(stage: Stage) -> AsyncIterator[Served]:
     config = uvicorn.Config(stage.app, port=0, log_config=None, access_log=False, ws="none")
-    server = uvicorn.Server(config)
-    socket = config.bind_socket()
-    task = asyncio.create_task(server.serve([socket]))
+    server = Server(config)
+    listening = config.bind_socket()
+    task = asyncio.create_task(server.serve([listening]))
     try:
+        await server.started_up.wait()
         async with aiohttp.ClientSession() as client:
-            yield Served(stage, socket.getsockname()[1], client)
+            yield Served(stage, listening.getsockname()[1], client)
     finally:
         server.should_exit = True
         await task
-        socket.close()
+        listening.close()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from beltline.core.limits import Limits
 from beltline.engine.ports import Dispatched, Mailbox, Posted
 from beltline.sdk import Connection, Context, Http, KeyValue, Logger
 from beltline.transports.answers import Answer, answer_of, failed, raised, unknown
-from beltline.transports.lane import Lane, LaneHttp
+from beltline.transports.lane import GRACE_S, Lane, LaneHttp
 
 WATCH_S = 0.25
 
@@ -233,7 +233,7 @@ class EventTransport:
     async def _with_own_loop(self, call: Dispatched, invocation: Invocation, config: Any) -> Any:
         http = self._surroundings.new_http()
         try:
-            async with asyncio.timeout(call.call.step.timeout_ms / 1_000 + 1):
+            async with asyncio.timeout(call.call.step.timeout_ms / 1_000 + GRACE_S):
                 return await invocation.call(config, self._context(call, http))
         finally:
             await http.close()

@@ -25,6 +25,7 @@ from beltline.engine.ports import Dispatched, Posted
 from beltline.sdk import Http
 from beltline.transports.answers import Answer, raised
 
+GRACE_S = 1.0  # the belt's own deadline is to come first, since it names the limit
 STUCK_S = 1.0  # handlers of one lane wait for each other no longer than this
 CLOSING_S = 5.0  # a handler that blocks its lane is left behind: the process is about to end
 
@@ -165,7 +166,7 @@ class Lane:
         off anyway, and a handler that hangs would hold its connection for ever.
         """
         try:
-            async with asyncio.timeout(call.call.step.timeout_ms / 1_000 + 1):
+            async with asyncio.timeout(call.call.step.timeout_ms / 1_000 + GRACE_S):
                 return self._carrier.answer(call, await _Continued(coroutine, waits_for))
         except BaseException as error:
             if self._is_ending:
