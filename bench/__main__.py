@@ -44,7 +44,7 @@ def main() -> int:
         parser.error(f"no row is named {unknown[0]!r}; there are: {', '.join(ROWS)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     # On the disk of the sources: what is in memory, as /tmp often is, syncs nothing.
-    folder = Path(tempfile.mkdtemp(prefix="work-", dir=RESULTS))
+    folder = Path(tempfile.mkdtemp(prefix=".work-", dir=RESULTS))
     try:
         return measure(folder, wanted, quick=options.quick)
     finally:

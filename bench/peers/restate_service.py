@@ -1,9 +1,9 @@
-"""Restate with its Python SDK: `python -m bench.peers.restate_service --server PROGRAM --folder DIR`.
+"""Restate with its Python SDK: `python -m bench.peers.restate_service --server PROGRAM …`.
 
-Runs a server of its own with default settings and its data in DIR, the work as a service of five
-`ctx.run_typed` steps in this process, and `wrk` as the sender: each request is answered when its
-invocation has completed. Afterwards the server's own tables are asked how many have, and with how
-many steps. Prints one JSON object.
+Runs a server of its own with default settings and its data in `--folder`, the work as a service
+of five `ctx.run_typed` steps in this process, and `wrk` as the sender: each request is answered
+when its invocation has completed. Afterwards the server's own tables are asked how many have, and
+with how many steps. Prints one JSON object.
 What it imports is installed in the environment of the peers alone.
 """
 
@@ -16,6 +16,8 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +114,12 @@ def measure(ingress: int, admin: int, service: int, options: argparse.Namespace)
     }
 
 
-async def serve_and_measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Serves the steps in this process while a thread measures."""
-    node, ingress, admin, service = free_ports(4)
+@contextmanager
+def server(program: str, folder: Path, ingress: int, admin: int, node: int) -> Iterator[None]:
+    """Runs a Restate server with its data in `folder` until the block ends."""
     environment = {
         **os.environ,
-        "RESTATE_BASE_DIR": str(options.folder),
+        "RESTATE_BASE_DIR": str(folder),
         "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
         "RESTATE_ADVERTISED_ADDRESS": f"http://127.0.0.1:{node}",
         "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ingress}",
@@ -125,6 +127,18 @@ async def serve_and_measure(options: argparse.Namespace) -> dict[str, Any]:
         "RESTATE_LOG_FILTER": "error",
         "DO_NOT_TRACK": "1",
     }
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+async def serve_and_measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Serves the steps in this process while a thread measures."""
+    node, ingress, admin, service = free_ports(4)
     config = hypercorn.Config()
     config.bind = [f"127.0.0.1:{service}"]
     config.h2_max_concurrent_streams = 2_147_483_647
@@ -133,14 +147,14 @@ async def serve_and_measure(options: argparse.Namespace) -> dict[str, Any]:
     stop = asyncio.Event()
     app = restate.app(services=[leads])
     serving = asyncio.create_task(hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait))
-    log = (options.folder / "server.log").open("wb")
-    server = subprocess.Popen([options.server], env=environment, stdout=log, stderr=log)
+
+    def run() -> dict[str, Any]:
+        with server(options.server, options.folder, ingress, admin, node):
+            return measure(ingress, admin, service, options)
+
     try:
-        return await asyncio.to_thread(measure, ingress, admin, service, options)
+        return await asyncio.to_thread(run)
     finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
         stop.set()
         await serving
 

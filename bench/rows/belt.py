@@ -96,8 +96,8 @@ def measure_pure(stand: Stand, findings: Findings, scale: Scale) -> None:
     steps = verified[0].steps
     findings.add(
         *(PURE, "steps a second", "steps/s", [steps / run["seconds"] for run in found]),
-        f"{scale.backlog:,} leads, {lead.STEPS} steps of `set` and `map` with expressions;"
-        " journals verified complete",
+        f"{scale.backlog:,} leads, {lead.STEPS} steps of `set` and `map`, one of them with a"
+        " JSONata expression; no commit in between; journals verified complete",
     )
     findings.add(
         *(PURE, "CPU per step", "µs", [run["cpu_s"] / steps * 1e6 for run in found]),

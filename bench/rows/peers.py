@@ -75,14 +75,8 @@ def _sqlite(stand: Stand, python: Path, database: str, scale: Scale) -> list[dic
     for way, at_once in SQLITE:
         folder = stand.folder / "dbos"
         folder.mkdir()
-        found.append(
-            stand.measure(
-                *("bench.peers.dbos_sqlite", "--folder", folder, "--database", database),
-                *("--way", way, "--at-once", at_once, "--workflows", scale.workflows),
-                python=python,
-                timeout_s=PEER_S,
-            )
-        )
+        arguments = ("bench.peers.dbos_sqlite", "--folder", folder, "--database", database)
+        found.append(_one_way(stand, python, way, at_once, arguments, scale))
         shutil.rmtree(folder)
     return found
 
@@ -91,15 +85,28 @@ def _postgres(stand: Stand, python: Path, scale: Scale) -> list[dict[str, Any]]:
     found = []
     for way, at_once in POSTGRES:
         with postgres(stand.folder) as url:
-            found.append(
-                stand.measure(
-                    *("bench.peers.dbos_postgres", "--url", url),
-                    *("--way", way, "--at-once", at_once, "--workflows", scale.workflows),
-                    python=python,
-                    timeout_s=PEER_S,
-                )
-            )
+            arguments = ("bench.peers.dbos_postgres", "--url", url)
+            found.append(_one_way(stand, python, way, at_once, arguments, scale))
     return found
+
+
+def _one_way(
+    stand: Stand,
+    python: Path,
+    way: str,
+    at_once: int,
+    arguments: tuple[object, ...],
+    scale: Scale,
+) -> dict[str, Any]:
+    """One way of running it; where it fails, which a locked database can bring about, it is told
+    with no steps, so that the others still count.
+    """
+    module, *rest = arguments
+    rest += ["--way", way, "--at-once", at_once, "--workflows", scale.workflows]
+    try:
+        return stand.measure(str(module), *rest, python=python, timeout_s=PEER_S)
+    except Failed as failed:
+        return {"way": way, "at_once": at_once, "steps_per_s": 0.0, "failed": str(failed)}
 
 
 def _restate(stand: Stand, python: Path, findings: Findings, scale: Scale) -> None:
@@ -135,7 +142,14 @@ def _restate(stand: Stand, python: Path, findings: Findings, scale: Scale) -> No
 def _best(findings: Findings, name: str, found: list[dict[str, Any]]) -> None:
     """The fastest of the ways, with all of them in the conditions."""
     best = max(found, key=lambda run: float(run["steps_per_s"]))
-    ways = ", ".join(f"{run['way']} x{run['at_once']} {run['steps_per_s']:.0f}" for run in found)
+    if "failed" in best:
+        findings.miss(ROW, name, f"every way failed; the last one: {found[-1]['failed']}")
+        return
+    ways = ", ".join(
+        f"{run['way']} x{run['at_once']} "
+        + ("failed" if "failed" in run else f"{run['steps_per_s']:.0f}")
+        for run in found
+    )
     if "server_version" in best:
         durable = f"PostgreSQL {best['server_version'].split()[0]}, fsync {best['fsync']}"
     else:

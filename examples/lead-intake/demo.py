@@ -80,12 +80,12 @@ async def send_some(count: int, addresses: Addresses, home: Path, state: State) 
     """Sends `count` leads and waits until their runs are at rest; whether all were completed."""
     file = StateFile(home / "data")
     token = await viewer_token(home)
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+    async with aiohttp.ClientSession() as session:
         ids = [await send_next(session, addresses.hub, state, file) for _ in range(count)]
         completed = 0
         async with asyncio.timeout(DONE_S):
             for id in ids:
-                run = await at_rest(session, f"{addresses.hub}/api/v1/runs/{id}")
+                run = await at_rest(session, f"{addresses.hub}/api/v1/runs/{id}", token)
                 completed += run["status"] == "completed"
                 way = [line["step"] for line in run["journal"] if line["event"] == "step-completed"]
                 print(f"{id} {run['status']}: {' > '.join(way)}", flush=True)
@@ -93,10 +93,11 @@ async def send_some(count: int, addresses: Addresses, home: Path, state: State) 
     return completed == count
 
 
-async def at_rest(session: aiohttp.ClientSession, url: str) -> Any:
+async def at_rest(session: aiohttp.ClientSession, url: str, token: str) -> Any:
     """The run at `url`, as soon as nothing goes on by itself."""
+    headers = {"Authorization": f"Bearer {token}"}
     while True:
-        async with session.get(url) as reply:
+        async with session.get(url, headers=headers) as reply:
             if reply.status == 200:
                 run = await reply.json()
                 if run["status"] in {"completed", "stopped", "cancelled"}:

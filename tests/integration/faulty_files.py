@@ -24,7 +24,10 @@ class FaultyFiles(apsw.VFS):
         super().__init__(name, "")
 
     def arm(self, n: int, fault: apsw.Error, *calls: str) -> None:
-        """The n-th of these calls from now on raises `fault`, once."""
+        """The n-th of these calls from now on raises `fault`, once.
+
+        A call is the file and what is done with it: "log sync", "database write".
+        """
         with self._gate:
             self._left, self._fault, self._calls, self.fired = n, fault, calls, False
 
@@ -49,20 +52,21 @@ class FaultyFile(apsw.VFSFile):
 
     def __init__(self, files: FaultyFiles, name: Any, flags: list[int]) -> None:
         self._files = files
+        self._kind = "log" if flags[0] & apsw.SQLITE_OPEN_WAL else "database"
         super().__init__("", name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
-        self._files.note("read")
+        self._files.note(f"{self._kind} read")
         return super().xRead(amount, offset)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - apsw's name
-        self._files.note("write")
+        self._files.note(f"{self._kind} write")
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
-        self._files.note("sync")
+        self._files.note(f"{self._kind} sync")
         super().xSync(flags)
 
     def xTruncate(self, size: int) -> None:  # noqa: N802 - apsw's name
-        self._files.note("truncate")
+        self._files.note(f"{self._kind} truncate")
         super().xTruncate(size)

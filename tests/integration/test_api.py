@@ -107,17 +107,14 @@ async def test_a_body_in_chunks_is_read_and_one_without_end_is_refused(served: S
     "sent",
     [
         b"POST /in/form HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}",
-        b"POST /in/form HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n"
-        b"\r\n0\r\n\r\n",
+        b"POST /in/form HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
         b"POST /in/form HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST /in/form HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
         b"POST /in/form HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
         b"nonsense\r\n\r\n",
     ],
 )
-async def test_malformed_http_is_refused_and_nothing_is_stored(
-    served: Served, sent: bytes
-) -> None:
+async def test_malformed_http_is_refused_and_nothing_is_stored(served: Served, sent: bytes) -> None:
     assert (await served.raw(sent)).startswith(b"HTTP/1.1 400")
     page = await served.stage.ask("GET", "/api/v1/runs")
     assert page.json()["runs"] == []

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ import pytest
 
 HOME = Path(__file__).parents[2] / "examples" / "lead-intake"
 PHONE = "8 912 345-67-89"  # of a contact that the portal knows, whose deal 1 is open
+
+Start = Callable[..., subprocess.Popen[str]]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -40,18 +42,22 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def demo(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """The demonstration as it runs until it is told to stop, without the trickle."""
-    running = subprocess.Popen(
-        _command(home, "--no-trickle"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield running
-    if running.poll() is None:
-        running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=60)
+def start(home: Path) -> Iterator[Start]:
+    """Starts the demonstration until it is told to stop."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str) -> subprocess.Popen[str]:
+        running = subprocess.Popen(
+            _command(home, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(running)
+        return running
+
+    yield begin
+    for running in started:
+        if running.poll() is None:
+            running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
 
 
 def _command(home: Path, *options: str) -> list[str]:
@@ -100,7 +106,7 @@ def _ledger(portal: str, method: str) -> list[dict[str, Any]]:
 
 
 def test_leads_arrive_and_a_second_start_goes_on_where_the_first_was(
-    home: Path, request: pytest.FixtureRequest
+    home: Path, start: Start
 ) -> None:
     first = _run(home, "--once", "5")
     assert first.returncode == 0, first.stderr
@@ -111,7 +117,7 @@ def test_leads_arrive_and_a_second_start_goes_on_where_the_first_was(
     assert second.returncode == 0, second.stderr
     assert "2 of 2 completed" in second.stdout
 
-    demo: subprocess.Popen[str] = request.getfixturevalue("demo")
+    demo = start("--no-trickle")
     at, text = _addresses(demo)
     assert "It goes on with what is in" in text
     assert "told at the first start" in text
@@ -128,9 +134,8 @@ def test_leads_arrive_and_a_second_start_goes_on_where_the_first_was(
         assert len(_ledger(at["Portal"], method)) == taken
 
 
-def test_a_lead_of_the_landing_page_reaches_the_portal_once(
-    home: Path, demo: subprocess.Popen[str]
-) -> None:
+def test_a_lead_of_the_landing_page_reaches_the_portal_once(home: Path, start: Start) -> None:
+    demo = start("--no-trickle")
     at, _ = _addresses(demo)
     form = _ask(at["Landing page"], "/?lang=ru")[1]
     assert "Задайте нам вопрос" in form
@@ -160,8 +165,13 @@ def test_a_lead_of_the_landing_page_reaches_the_portal_once(
     assert not (home / "data" / "beltline.db-wal").exists(), "the hub has closed its store"
 
 
-def test_a_child_that_dies_ends_the_demonstration(home: Path, demo: subprocess.Popen[str]) -> None:
+def test_a_child_that_dies_ends_the_demonstration(home: Path, start: Start) -> None:
+    demo = start()
     _addresses(demo)
+    assert demo.stdout is not None
+    while "lead 1 of" not in (line := demo.stdout.readline()):
+        assert line, "it ended"
+    assert ": accepted as " in line, "leads trickle in by themselves"
     hub = int((home / "data" / "beltline.db.lock").read_text("ascii"))
     os.kill(hub, signal.SIGKILL)
     _, errors = demo.communicate(timeout=60)

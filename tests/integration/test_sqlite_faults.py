@@ -88,7 +88,7 @@ async def test_a_failed_write_or_sync_breaks_the_store_and_loses_nothing(
     for n in count(1):
         path = tmp_path / f"{n}.db"
         store = SqliteStore(path, exclusive=True, vfs=files.name)
-        files.arm(n, apsw.IOError("injected"), call)
+        files.arm(n, apsw.IOError("injected"), f"log {call}", f"database {call}")
         outcome = await work(store)
         try:
             await store.commit(Batch())
@@ -120,7 +120,7 @@ async def test_no_room_undoes_the_commit_and_the_same_succeeds_later(
     for n in count(1):
         path = tmp_path / f"{n}.db"
         store = SqliteStore(path, exclusive=True, vfs=files.name)
-        files.arm(n, apsw.FullError("injected"), "write")
+        files.arm(n, apsw.FullError("injected"), "log write", "database write")
         refused = [number for number, error in (await work(store)).items() if error]
         met = files.fired
         full += len(refused)
@@ -148,7 +148,7 @@ async def test_a_full_database_refuses_every_call_of_the_transaction(tmp_path: P
     async with writer_held_up(store):
         calls = asyncio.gather(
             store.post(key(1), b"small", 0),
-            store.commit(Batch(journal=[JournalRow(key(1), 1, bytes(50_000))])),
+            store.commit(Batch(journal=[JournalRow(key(1), seq, bytes(50_000)) for seq in (1, 2)])),
             return_exceptions=True,
         )
     assert [type(error) for error in await calls] == [StoreFull, StoreFull]
@@ -161,7 +161,7 @@ async def test_a_full_database_refuses_every_call_of_the_transaction(tmp_path: P
 async def test_a_failed_read_breaks_the_store(files: FaultyFiles, tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "hub.db", exclusive=True, vfs=files.name)
     await accept(store, moving(1))
-    files.arm(1, apsw.IOError("injected"), "read")
+    files.arm(1, apsw.IOError("injected"), "log read", "database read")
     with pytest.raises(StoreBroken):
         await store.run(key(1))
     with pytest.raises(StoreBroken):
@@ -169,15 +169,33 @@ async def test_a_failed_read_breaks_the_store(files: FaultyFiles, tmp_path: Path
     await store.close()
 
 
+@pytest.mark.parametrize("call", ["log sync", "database write", "database sync"])
+async def test_a_log_that_cannot_be_copied_breaks_the_store(
+    call: str, files: FaultyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "CHECKPOINT_PAGES", 1)
+    store = SqliteStore(tmp_path / "hub.db", exclusive=True, vfs=files.name)
+    # Two syncs of the log, which starts anew here, are the commit's; the third starts the copying.
+    files.arm(3 if call == "log sync" else 1, apsw.IOError("injected"), call)
+    await accept(store, moving(1))  # it is in the log, and answered
+    with pytest.raises(StoreBroken):
+        await accept(store, moving(2))
+    assert files.fired
+    await store.close()
+    again = SqliteStore(tmp_path / "hub.db", exclusive=True)
+    assert await again.recover() == 1
+    await again.close()
+
+
 async def test_a_broken_store_does_not_sync_again_when_it_closes(
     files: FaultyFiles, tmp_path: Path
 ) -> None:
     store = SqliteStore(tmp_path / "hub.db", exclusive=True, vfs=files.name)
     await accept(store, moving(1))
-    files.arm(1, apsw.IOError("injected"), "sync")
+    files.arm(1, apsw.IOError("injected"), "log sync", "database sync")
     with pytest.raises(StoreBroken):
         await accept(store, moving(2))
-    files.arm(1, apsw.IOError("a second sync"), "sync", "write")
+    files.arm(1, apsw.IOError("a second sync"), "log sync", "database sync")
     await store.close()
     assert not files.fired
 
@@ -192,7 +210,7 @@ async def test_what_a_dead_process_left_is_synced_before_it_is_acted_on(
     for name in ("hub.db", "hub.db-wal"):  # as they lie there when a process is killed
         shutil.copy(tmp_path / name, left / name)
     await store.close()
-    files.arm(1, apsw.IOError("injected"), "sync")
+    files.arm(1, apsw.IOError("injected"), "log sync", "database sync")
     with pytest.raises(StoreUnavailable):
         SqliteStore(left / "hub.db", exclusive=True, vfs=files.name)
     assert files.fired

@@ -21,11 +21,10 @@ from beltline.stores import (
     open_store,
     sqlite_path,
 )
-from beltline.stores.sqlite import (
-    schema,
-)
+from beltline.stores.sqlite import memory, schema
 from beltline.stores.sqlite.many_rows import LONGEST
 from beltline.stores.sqlite.store import SqliteStore
+from beltline.stores.sqlite.threads import Job
 from tests.conformance.store_rows import accept, claimed, key, moving, ready
 from tests.integration.sqlite_writer import writer_held_up
 
@@ -95,6 +94,25 @@ async def test_a_mistaken_call_fails_alone(store: SqliteStore) -> None:
     _, run = await store.run(key(1))
     assert run is not None
     assert run.entries == [b"entry 0", b"before", b"after"]
+
+
+async def test_a_guarded_call_that_fails_is_undone_alone(store: SqliteStore) -> None:
+    def write_and_fail(db: apsw.Connection) -> None:
+        memory.put_value(db, "a", "undone", b"1", None)
+        raise NotFound("too late")
+
+    async with writer_held_up(store):
+        calls = asyncio.gather(
+            store.put_value("a", "before", b"1", None),
+            store._enqueue(store._writes, Job(write_and_fail, guarded=True)),
+            store.put_value("a", "after", b"1", None),
+            return_exceptions=True,
+        )
+    before = store.commits
+    assert [type(answer) for answer in await calls] == [type(None), NotFound, type(None)]
+    assert store.commits - before <= 1  # the others were not done again
+    assert await store.value("a", "before", 0) == await store.value("a", "after", 0) == b"1"
+    assert await store.value("a", "undone", 0) is None
 
 
 async def test_a_cancelled_wait_does_not_disturb_the_others(store: SqliteStore) -> None:

@@ -72,7 +72,7 @@ def _put(patch: Patch, function: Any) -> None:
 
 def _rewritten(patch: Patch, original: Any) -> Any:
     """The function compiled from its changed source, in the module where it lives."""
-    function = original.fget if isinstance(original, property) else original
+    function: Any = original.fget if isinstance(original, property) else original
     source = textwrap.dedent(inspect.getsource(function))
     count = source.count(patch.old)
     assert count == 1, (
@@ -111,9 +111,10 @@ MUTANTS: tuple[Mutant, ...] = (
             _BELT,
             "_submitted",
             "work = self._committer.gathering\n",
-            "work = self._committer.gathering\n"
-            "    from beltline.engine.work import Accepted\n"
-            "    submitted.reply.give(Accepted(request.key, request.held))\n",
+            """work = self._committer.gathering
+    from beltline.engine.work import Accepted
+    submitted.reply.give(Accepted(request.key, request.held))
+""",
         ),
     ),
     mutant(
@@ -133,11 +134,12 @@ MUTANTS: tuple[Mutant, ...] = (
             _BELT,
             "_submitted",
             "request = submitted.request\n",
-            "request = submitted.request\n"
-            "    if self._committer.gathering.newcomers and request.identity:\n"
-            "        request = submitted.request = type(request)(\n"
-            "            **{**{f: getattr(request, f) for f in request.__struct_fields__},\n"
-            "               'identity': request.identity + ' '})\n",
+            """request = submitted.request
+    if self._committer.gathering.newcomers and request.identity:
+        fields = {name: getattr(request, name) for name in request.__struct_fields__}
+        fields["identity"] += " "
+        request = submitted.request = type(request)(**fields)
+""",
         ),
     ),
     mutant(
@@ -212,8 +214,9 @@ MUTANTS: tuple[Mutant, ...] = (
             _BELT,
             "_noticed",
             "moving = self._runs.get(noticed.message.key)\n",
-            "moving = self._runs.get(noticed.message.key)\n"
-            "    self._committer.gathering.messages_done.append(noticed.message.id)\n",
+            """moving = self._runs.get(noticed.message.key)
+    self._committer.gathering.messages_done.append(noticed.message.id)
+""",
         ),
     ),
     mutant(
@@ -248,6 +251,11 @@ MUTANTS: tuple[Mutant, ...] = (
         (_LOADER, "_claim_ready", "min(self._runs.room(), self._limits.batch)", "1"),
     ),
     mutant(
+        "no room is kept for the runs of a claim that is under way",
+        "memory_is_bounded",
+        (_LOADER, "_claim", "self._runs.reserved = limit", "pass"),
+    ),
+    mutant(
         "the state in memory keeps what its journal gives up",
         "replay_equals_state",
         (
@@ -268,9 +276,16 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     mutant(
-        "runs that were moving at a crash are looked for once only",
+        "suspects that an earlier start did not get to are forgotten",
         "everything_ends",
-        (_LOADER, "_claim_suspects", "self._has_suspects = found", "self._has_suspects = False"),
+        (
+            _LOADER,
+            "recover",
+            "return await self._store.recover()",
+            """recovered = await self._store.recover()
+    self._has_suspects = recovered > 0
+    return recovered""",
+        ),
     ),
     mutant(
         "a run that nobody owns is not expected",

@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True):
 
     # What goes wrong
     crash_rate: float
+    crash_after_commit: float
     crashes: int
     clean_stops: int
     full: float
@@ -77,6 +78,7 @@ def draw(chance: Random) -> Options:
         commands=chance.choice((0, 0, 3, 12)),
         rude_commands=chance.random(),
         crash_rate=0.03 if has_poison else often(0.02),
+        crash_after_commit=often(0.1),
         crashes=chance.randint(5, 12) if has_poison else chance.randint(0, 5),
         clean_stops=chance.choice((0, 0, 0, 1, 2)),
         full=often(0.1),
@@ -90,3 +92,23 @@ def draw(chance: Random) -> Options:
         duplicates=often(0.3),
         poison=0.5 if has_poison else 0.0,
     )
+
+
+def without_faults(options: Options, requests: int) -> Options:
+    """The same, with nothing that goes wrong by itself and few requests, all at once."""
+    calm = dict.fromkeys(
+        (
+            "crash_rate",
+            "crash_after_commit",
+            "full",
+            "broken",
+            "slow_store",
+            "lost",
+            "late",
+            "duplicates",
+            "poison",
+        ),
+        0.0,
+    )
+    counts = {"crashes": 0, "clean_stops": 0, "jumps": 0, "spread_ms": 0, "requests": requests}
+    return msgspec.structs.replace(options, **calm, **counts)

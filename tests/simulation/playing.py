@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tests.simulation.checkers import complaints
+from tests.simulation.options import Options
 from tests.simulation.world import World
 
 
@@ -28,9 +29,9 @@ class Played(msgspec.Struct, frozen=True):
         return "\n".join(lines)
 
 
-def play(seed: int) -> Played:
-    """Plays one seed and lets every checker look at it."""
-    world = World(seed)
+def play(seed: int, options: Options | None = None, *, crash_at: int | None = None) -> Played:
+    """Plays one seed and lets every checker look at it; see `World`."""
+    world = World(seed, options, crash_at=crash_at)
     try:
         record = world.run()
         found = complaints(record)

@@ -1,4 +1,4 @@
-"""A model of the store: what is durable stands on a `Disk`, which outlives the process.
+"""A model of the store: the calls of the port over a `Disk`, which outlives the process.
 
 It keeps the promises of `engine.ports.Store`, is held to the same conformance suite as the real
 stores, and adds what a test needs: every call can be left before it happened, after it became
@@ -7,25 +7,20 @@ durable, or be refused for want of room.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
-from beltline.core.run import Status
 from beltline.engine.ports import (
     Batch,
     Format,
     JournalRow,
     Message,
-    NewRequest,
     NotFound,
     Repeat,
-    RunChange,
     RunFilter,
     RunRecord,
     StoreBroken,
@@ -33,44 +28,9 @@ from beltline.engine.ports import (
     StoredVersion,
     TokenRecord,
 )
+from tests.simulation.disk import Disk, joined, read_disk, write_disk
 
 Moment = Literal["before", "durable", "read"]
-
-
-class RunRow(msgspec.Struct):
-    """The narrow row of a run."""
-
-    version_id: int
-    status: Status
-    ready_at: int | None
-    owned: bool
-    crashes: int = 0
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Whose an identity is, and until when."""
-
-    key: bytes
-    until: int
-    body_hash: bytes
-
-
-class Disk(msgspec.Struct):
-    """All that is durable. `identities` are by source and identity with a zero between them,
-    `values` by space and key in the same way.
-    """
-
-    requests: dict[bytes, NewRequest] = {}
-    runs: dict[bytes, RunRow] = {}
-    held: dict[bytes, str] = {}
-    identities: dict[str, Identity] = {}
-    journal: dict[bytes, list[JournalRow]] = {}
-    inbox: dict[int, Message] = {}
-    messages: int = 0
-    versions: list[StoredVersion] = []
-    values: dict[str, tuple[bytes, int | None]] = {}
-    tokens: dict[bytes, TokenRecord] = {}
-    source_states: dict[str, str] = {}
 
 
 class _Job:
@@ -145,6 +105,9 @@ class SimulatedStore:
     async def _read(self, work: Callable[[], Any]) -> Any:
         """A look at what is durable; it may be old by the time it is seen."""
         self._check_open()
+        return await self._look(work)
+
+    async def _look(self, work: Callable[[], Any]) -> Any:
         await self._pause("before")
         result = work()
         await self._pause("read")
@@ -159,108 +122,14 @@ class SimulatedStore:
     # The belt
 
     async def commit(self, batch: Batch) -> list[Repeat | None]:
-        answers: list[Repeat | None] = await self._write(lambda: self._commit(batch))
+        answers: list[Repeat | None] = await self._write(
+            lambda: self._disk.commit(batch, self._wrote)
+        )
         return answers
-
-    def _commit(self, batch: Batch) -> list[Repeat | None]:
-        disk = self._disk
-        answers = self._settle_identities(batch)
-        refused = {
-            acceptance.request.key
-            for acceptance, answer in zip(batch.acceptances, answers, strict=True)
-            if answer
-        }
-        accepted = [a for a in batch.acceptances if a.request.key not in refused]
-        rows = [row for acceptance in accepted for row in acceptance.rows]
-        rows += [row for row in batch.journal if row.key not in refused]
-        changes = [change for change in batch.changes if change.key not in refused]
-        runs = {a.request.key for a in accepted if a.run is not None}
-        self._check_rows(rows, changes, runs)
-        for acceptance in accepted:
-            request, run = acceptance.request, acceptance.run
-            disk.requests[request.key] = request
-            if request.identity is not None:
-                name = _joined(request.source, request.identity)
-                disk.identities[name] = Identity(
-                    request.key, request.identity_until, request.body_hash
-                )
-            if run is None:
-                disk.held[request.key] = request.source
-            else:
-                disk.runs[request.key] = RunRow(
-                    run.version_id, run.status, run.ready_at, run.owned
-                )
-        for row in rows:
-            disk.journal.setdefault(row.key, []).append(row)
-            self._wrote(row)
-        for id in batch.messages_done:
-            disk.inbox.pop(id, None)
-        for change in changes:
-            self._change(change)
-        return answers
-
-    def _settle_identities(self, batch: Batch) -> list[Repeat | None]:
-        """Answers for each acceptance; nothing is taken yet."""
-        answers: list[Repeat | None] = []
-        here: dict[str, Identity] = {}
-        for acceptance in batch.acceptances:
-            request, run = acceptance.request, acceptance.run
-            if request.held == (run is not None):
-                raise ValueError("a request is either held or has a run")
-            if run is None and acceptance.rows:
-                raise ValueError("a held request has no journal")
-            if any(row.key != request.key for row in (run, *acceptance.rows) if row is not None):
-                raise ValueError("a request, its run and its journal have one key")
-            answer = None
-            if request.identity is not None:
-                name = _joined(request.source, request.identity)
-                first = here.get(name) or self._disk.identities.get(name)
-                if first is not None and first.until > request.accepted_at:
-                    answer = Repeat(first.key, first.body_hash == request.body_hash)
-                else:
-                    here[name] = Identity(request.key, request.identity_until, request.body_hash)
-            answers.append(answer)
-        return answers
-
-    def _check_rows(
-        self, rows: list[JournalRow], changes: list[RunChange], new: set[bytes]
-    ) -> None:
-        taken: set[tuple[bytes, int]] = set()
-        for row in rows:
-            there = self._disk.journal.get(row.key, ())
-            if (row.key, row.seq) in taken or any(row.seq == old.seq for old in there):
-                raise StoreBroken(f"journal row {row.seq} of one run was decided twice")
-            taken.add((row.key, row.seq))
-        for change in changes:
-            if change.key not in self._disk.runs and change.key not in new:
-                raise StoreBroken("a decision was made for a run that is not in the store")
-
-    def _change(self, change: RunChange) -> None:
-        row = self._disk.runs[change.key]
-        row.status = change.status
-        row.ready_at = change.ready_at
-        row.owned = change.owned
-        row.crashes = 0
-        if not change.owned and any(m.key == change.key for m in self._disk.inbox.values()):
-            row.ready_at = 0
 
     async def claim(self, now: int, limit: int, *, crashes: int) -> list[StoredRun]:
-        keys = await self._write(lambda: self._take(now, limit, crashes))
+        keys = await self._write(lambda: self._disk.take(now, limit, crashes))
         return await self._loaded(keys)
-
-    def _take(self, now: int, limit: int, crashes: int) -> list[bytes]:
-        ready = [
-            (row.ready_at, number, key)
-            for number, (key, row) in enumerate(self._disk.runs.items())
-            if not row.owned
-            and row.ready_at is not None
-            and row.ready_at <= now
-            and (row.crashes == crashes or row.crashes > crashes >= 5)
-        ]
-        keys = [key for _, _, key in sorted(ready)[:limit]]
-        for key in keys:
-            self._disk.runs[key].owned = True
-        return keys
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         def take() -> list[bytes]:
@@ -276,23 +145,8 @@ class SimulatedStore:
     async def _loaded(self, keys: list[bytes]) -> list[StoredRun]:
         if not keys:
             return []
-        loaded: list[StoredRun] = await self._read(lambda: [self._stored(key) for key in keys])
+        loaded: list[StoredRun] = await self._look(lambda: [self._disk.stored(key) for key in keys])
         return loaded
-
-    def _stored(self, key: bytes) -> StoredRun:
-        disk = self._disk
-        request, row = disk.requests[key], disk.runs[key]
-        return StoredRun(
-            key=key,
-            version_id=row.version_id,
-            crashes=row.crashes,
-            body=request.body,
-            meta=request.meta,
-            entries=[
-                row.entry for row in sorted(disk.journal.get(key, ()), key=lambda row: row.seq)
-            ],
-            messages=[message for message in disk.inbox.values() if message.key == key],
-        )
 
     async def next_ready_at(self) -> int | None:
         def look() -> int | None:
@@ -309,38 +163,17 @@ class SimulatedStore:
         return at
 
     async def recover(self) -> int:
-        return await self._let_go(1)
+        number: int = await self._write(lambda: self._disk.let_go(1))
+        return number
 
     async def hand_over(self) -> int:
-        return await self._let_go(0)
-
-    async def _let_go(self, crashes: int) -> int:
-        def let_go() -> int:
-            owned = [row for row in self._disk.runs.values() if row.owned]
-            for row in owned:
-                row.owned = False
-                row.ready_at = 0
-                row.crashes += crashes
-            return len(owned)
-
-        number: int = await self._write(let_go)
+        number: int = await self._write(lambda: self._disk.let_go(0))
         return number
 
     # The inbox
 
     async def post(self, key: bytes, body: bytes, at: int) -> int:
-        def append() -> int:
-            disk = self._disk
-            row = disk.runs.get(key)
-            if row is None:
-                raise NotFound("there is no such run")
-            if not row.owned:
-                row.ready_at = at if row.ready_at is None else min(row.ready_at, at)
-            disk.messages += 1
-            disk.inbox[disk.messages] = Message(disk.messages, key, body)
-            return disk.messages
-
-        id: int = await self._write(append)
+        id: int = await self._write(lambda: self._disk.post(key, body, at))
         return id
 
     async def messages_after(self, id: int, limit: int) -> list[Message]:
@@ -353,15 +186,7 @@ class SimulatedStore:
     # Buffers
 
     async def release(self, source: str, version_id: int, now: int, limit: int) -> int:
-        def let_go() -> int:
-            disk = self._disk
-            keys = sorted(key for key, owner in disk.held.items() if owner == source)[:limit]
-            for key in keys:
-                del disk.held[key]
-                disk.runs[key] = RunRow(version_id, "waiting", now, False)
-            return len(keys)
-
-        number: int = await self._write(let_go)
+        number: int = await self._write(lambda: self._disk.release(source, version_id, now, limit))
         return number
 
     async def held(self, source: str | None) -> dict[str, int]:
@@ -423,28 +248,13 @@ class SimulatedStore:
         def look() -> tuple[RunRecord, StoredRun | None] | None:
             if key not in self._disk.requests:
                 return None
-            return self._record(key), self._stored(key) if key in self._disk.runs else None
+            stored = self._disk.stored(key) if key in self._disk.runs else None
+            return self._disk.record(key), stored
 
         found: tuple[RunRecord, StoredRun | None] | None = await self._read(look)
         if found is None:
             raise NotFound("there is no such run")
         return found
-
-    def _record(self, key: bytes) -> RunRecord:
-        request, row = self._disk.requests[key], self._disk.runs.get(key)
-        if row is None:
-            row = RunRow(0, "waiting", None, False)
-        return RunRecord(
-            key=key,
-            source=request.source,
-            process=request.process,
-            version_id=row.version_id or None,
-            status="moving" if row.owned else row.status,
-            ready_at=row.ready_at,
-            accepted_at=request.accepted_at,
-            owned=row.owned,
-            crashes=row.crashes,
-        )
 
     async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
         def fits(record: RunRecord) -> bool:
@@ -459,7 +269,7 @@ class SimulatedStore:
 
         def look() -> list[RunRecord]:
             keys = sorted(self._disk.requests, reverse=True)
-            return [record for record in map(self._record, keys) if fits(record)][:limit]
+            return [record for record in map(self._disk.record, keys) if fits(record)][:limit]
 
         found: list[RunRecord] = await self._read(look)
         return found
@@ -482,17 +292,17 @@ class SimulatedStore:
 
     async def value(self, space: str, key: str, now: int) -> bytes | None:
         value, until = await self._read(
-            lambda: self._disk.values.get(_joined(space, key), (None, None))
+            lambda: self._disk.values.get(joined(space, key), (None, None))
         )
         return value if until is None or until > now else None
 
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._write(
-            lambda: self._disk.values.__setitem__(_joined(space, key), (value, expires_at))
+            lambda: self._disk.values.__setitem__(joined(space, key), (value, expires_at))
         )
 
     async def delete_value(self, space: str, key: str, now: int) -> bool:
-        found = await self._write(lambda: self._disk.values.pop(_joined(space, key), None))
+        found = await self._write(lambda: self._disk.values.pop(joined(space, key), None))
         return found is not None and (found[1] is None or found[1] > now)
 
     async def purge_values(self, now: int, limit: int) -> int:
@@ -527,11 +337,7 @@ class SimulatedStore:
     # The whole
 
     async def backup(self, path: str) -> None:
-        def copy() -> None:
-            with Path(path).open("xb") as file:
-                file.write(msgspec.msgpack.encode(self._disk))
-
-        await self._read(copy)
+        await self._read(lambda: write_disk(self._disk, Path(path)))
 
     async def close(self) -> None:
         while self._jobs:
@@ -539,18 +345,20 @@ class SimulatedStore:
         self._is_closed = True
 
 
-def _joined(first: str, second: str) -> str:
-    return f"{first}\0{second}"
-
-
-def restored(path: Path) -> Disk:
-    """The disk that a backup holds."""
-    return msgspec.msgpack.decode(path.read_bytes(), type=Disk)
-
-
 def asyncio_store(disk: Disk | None = None) -> SimulatedStore:
-    """The model under asyncio, for the conformance suite; give the same disk to open it again."""
-    import asyncio  # noqa: PLC0415 - the simulation itself has no event loop
+    """The model under asyncio; give the same disk to open it again."""
+    return SimulatedStore(Disk() if disk is None else disk, lambda moment: asyncio.sleep(0))
 
-    sleep = partial(asyncio.sleep, 0)
-    return SimulatedStore(Disk() if disk is None else disk, lambda moment: sleep())
+
+class FolderStore(SimulatedStore):
+    """The model under asyncio, kept in a folder when it is closed: for the conformance suite."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "hub.db"
+        kept = read_disk(self._file) if self._file.exists() else Disk()
+        super().__init__(kept, lambda moment: asyncio.sleep(0))
+
+    async def close(self) -> None:
+        await super().close()
+        self._file.unlink(missing_ok=True)
+        write_disk(self._disk, self._file)

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.simulation.checkers import CHECKERS
 from tests.simulation.matrix import finders
 from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.options import draw, without_faults
 from tests.simulation.playing import play
 
 FOLDER = Path(__file__).parent
@@ -33,6 +35,20 @@ def test_nothing_is_wrong_in_these_seeds(first: int) -> None:
 def test_a_seed_that_once_failed_shows_nothing(seed: int) -> None:
     played = play(seed)
     assert not played.found, str(played)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_crash_at_any_await_loses_nothing(seed: int) -> None:
+    options = without_faults(draw(Random(seed)), requests=2)
+    calm = play(seed, options)
+    assert not calm.found, str(calm)
+    wrong = [
+        f"crash at step {step}: {played}"
+        for step in range(1, min(calm.steps, 400))
+        if (played := play(seed, options, crash_at=step)).found
+    ]
+    assert not wrong, "\n".join(wrong[:5])
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

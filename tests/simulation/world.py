@@ -15,24 +15,17 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-import msgspec
-
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_command
 from beltline.core.model import Process
-from beltline.engine.ids import id_of
 from beltline.engine.node import Node
 from beltline.engine.ports import (
     JournalRow,
-    NewRequest,
-    NotFound,
     Posted,
-    Repeat,
     StoreBroken,
     StoredVersion,
     StoreFull,
 )
-from beltline.engine.work import Accepted
 from tests.simulation import workload
+from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options, draw
 from tests.simulation.outside import Outside, SimulatedTransport
 from tests.simulation.ports import (
@@ -41,15 +34,14 @@ from tests.simulation.ports import (
     SimulatedMailbox,
     SimulatedReply,
 )
-from tests.simulation.record import Asked, Crash, Record, Sample, Sending, Stored
+from tests.simulation.record import Crash, Record, Sample, Stored
 from tests.simulation.scheduler import START_MS, Scheduler
+from tests.simulation.society import WINDOW_MS, Hub, Society
 from tests.simulation.state import state_of
-from tests.simulation.store import Disk, Moment, SimulatedStore
+from tests.simulation.store import Moment, SimulatedStore
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
 STEPS_MOST = 60_000  # of the scheduler; a seed that needs more goes round in circles
-WINDOW_MS = 86_400_000
-LOOK_MS = 15_000  # how often people look after stopped runs in the calm part
 
 
 class SimulatedProcesses:
@@ -67,9 +59,11 @@ class SimulatedProcesses:
 
 
 class World:
-    """All that there is in one seed."""
+    """All that there is in one seed; `crash_at` adds a crash after that step."""
 
-    def __init__(self, seed: int, options: Options | None = None) -> None:
+    def __init__(
+        self, seed: int, options: Options | None = None, *, crash_at: int | None = None
+    ) -> None:
         chance = Random(f"world {seed}")
         self.options = options or draw(chance)
         self._chance = chance
@@ -81,16 +75,13 @@ class World:
         )
         self._clock = SimulatedClock(self._scheduler)
         self._disk = Disk()
-        self._node: Node | None = None
-        self._mailbox: SimulatedMailbox | None = None
-        self._store: SimulatedStore | None = None
         self._life = 0
+        self._crash_at = crash_at
         self._is_calm = False
         self._has_recovered = False
         self._crashes_left = self.options.crashes
         self._full_left = 0
         self._sampled: set[tuple[bytes, int]] = set()
-        self._looked: dict[bytes, int] = {}
         self._definitions = self._publish()
         self.record = Record({d["process"]: d for d in self._definitions}, WINDOW_MS)
         self.record.memory_limit = self.options.moving_runs
@@ -101,6 +92,10 @@ class World:
             self.record,
             self._deliver,
             self._kill,
+        )
+
+        self._society = Society(
+            self._scheduler, chance, self.options, self.record, self._disk, self._clock
         )
 
     def run(self) -> Record:
@@ -180,7 +175,7 @@ class World:
             else:
                 break
         self._has_recovered = True
-        self._node, self._mailbox, self._store = node, mailbox, store
+        self._society.hub = Hub(node, mailbox, store)
         names = ("belt", "committer", "loader", "timers")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
@@ -200,7 +195,7 @@ class World:
         self.record.crashes.append(Crash(self._scheduler.steps, self._life, owned))
 
     def _end_life(self) -> None:
-        self._node = self._mailbox = self._store = None
+        self._society.hub = None
         self._scheduler.drop_inside()
         self._life += 1  # answers and kills of the old one find nobody
 
@@ -210,7 +205,7 @@ class World:
 
     def _kill(self, life: int) -> None:
         """A poisonous call ends the process that made it."""
-        if life == self._life and self._node is not None and not self._is_calm:
+        if life == self._life and self._society.hub is not None and not self._is_calm:
             self._die()
 
     async def _stop_cleanly(self, node: Node, store: SimulatedStore) -> None:
@@ -240,10 +235,12 @@ class World:
             self._scheduler.step()
         except StoreBroken:
             self._die()
-        if self._crashes_left and not self._is_calm and self._is_alive():
-            if self._chance.random() < self.options.crash_rate:
-                self._crashes_left -= 1
-                self._die()
+        may_crash = self._crashes_left and not self._is_calm and self._is_alive()
+        if may_crash and self._chance.random() < self.options.crash_rate:
+            self._crashes_left -= 1
+            self._die()
+        if self._scheduler.steps == self._crash_at and self._is_alive():
+            self._die()
         if self._scheduler.is_idle:
             self._look_inside()
 
@@ -256,6 +253,12 @@ class World:
     # Faults of the store
 
     async def _pause_store(self, moment: Moment) -> None:
+        may_crash = moment == "durable" and self._crashes_left and not self._is_calm
+        if may_crash and self._chance.random() < self.options.crash_after_commit:
+            # What was asked for has happened, and nobody will be told.
+            self._crashes_left -= 1
+            life = self._life
+            self._scheduler.at(self._scheduler.now, lambda: self._kill(life))
         await self._scheduler.pause()
         if not self._is_calm and self._chance.random() < self.options.slow_store:
             await self._scheduler.sleep(self._chance.choice((3, 40, 1_500)))
@@ -280,208 +283,34 @@ class World:
 
     def _deliver(self, posted: Posted) -> None:
         """An answer arrives: at whatever process is up, also at one that did not ask."""
-        if self._mailbox is not None:
-            self._mailbox.post([posted])
+        if self._society.hub is not None:
+            self._society.hub.mailbox.post([posted])
 
-    # What is asked of the hub
+    # Faults of time and of life
 
     def _plan(self) -> None:
-        options, chance = self.options, self._chance
-        for number in range(options.requests):
-            sending = self._new_sending(number)
-            when = chance.randint(0, options.spread_ms)
-            self._send_at(when, sending)
-            if sending.identity is not None:
-                while chance.random() < options.repeats / 2:
-                    again = msgspec.structs.replace(sending)
-                    if chance.random() < 0.2:
-                        again.body = b'{"n":7}'
-                    self._send_at(chance.choice((when, chance.randint(0, SPAN_MS))), again)
-        for _ in range(options.commands):
-            when = START_MS + chance.randint(0, SPAN_MS)
-            self._scheduler.at(when, self._command)
-        for _ in range(chance.randint(0, 3)):
-            self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._release)
-        for _ in range(options.jumps):
+        chance = self._chance
+        for _ in range(self.options.jumps):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
-        for _ in range(options.clean_stops):
+        for _ in range(self.options.clean_stops):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
-
-    def _new_sending(self, number: int) -> Sending:
-        options, chance = self.options, self._chance
-        body: dict[str, Any] = {"n": chance.randrange(3), "number": number}
-        if chance.random() < options.poison:
-            body["poison"] = True
-        identity = f"lead-{number}" if chance.random() < options.identities else None
-        sending = Sending(
-            source="form",
-            process=chance.choice(self._definitions)["process"],
-            body=msgspec.json.encode(body),
-            identity=identity,
-            held=chance.random() < options.held,
-        )
-        if sending.held:
-            sending.source = f"held-{sending.process}"
-        return sending
-
-    def _send_at(self, delay_ms: int, sending: Sending) -> None:
-        self.record.sendings.append(sending)
-        self._scheduler.at(START_MS + delay_ms, lambda: self._try_to_send(sending))
-
-    def _try_to_send(self, sending: Sending) -> None:
-        """A sender tries until it is told something; without an identity only when nothing was
-        sent yet, since it could not tell a second request from a repeat.
-        """
-        if sending.told:
-            return
-        if self._node is not None and (sending.identity or not sending.sent_at_ms):
-            self._spawn("sender", self._send(sending, self._node))
-        if sending.identity or not sending.sent_at_ms:
-            again = self._scheduler.now + self._chance.choice((1_000, 5_000))
-            self._scheduler.at(again, lambda: self._try_to_send(sending))
-
-    async def _send(self, sending: Sending, node: Node) -> None:
-        key, now = node.intake.new_key()
-        sending.sent_at_ms = now
-        version = next(v for v in self._disk.versions if v.process == sending.process)
-        request = NewRequest(
-            key=key,
-            source=sending.source,
-            process=sending.process,
-            accepted_at=now,
-            body=sending.body,
-            meta=b'{"id":"%s"}' % id_of(key).encode(),
-            body_hash=blake2b(sending.body, digest_size=8).digest(),
-            identity=sending.identity,
-            identity_until=now + WINDOW_MS if sending.identity else 0,
-            held=sending.held,
-        )
-        process = workload.compiled(version.text, version.process, version.version)
-        answer = await node.intake.submit(
-            request, version.id, None if sending.held else process
-        )
-        if sending.told:
-            return
-        sending.told_at = self._scheduler.steps
-        if isinstance(answer, Accepted):
-            sending.told, sending.key = "accepted", answer.key
-        elif isinstance(answer, Repeat):
-            sending.told, sending.key, sending.same_body = "repeat", answer.key, answer.same_body
-        elif not self._is_calm and self._chance.random() < 0.5:
-            sending.told = "refused"  # this sender gives up
-        else:
-            sending.sent_at_ms = 0
-
-    def _release(self) -> None:
-        """A person, or a schedule, releases what a source holds back."""
-        if self._node is not None and self._store is not None:
-            self._spawn("release", self._release_some(self._node, self._store))
-
-    async def _release_some(self, node: Node, store: SimulatedStore) -> None:
-        for version in self._disk.versions:
-            limit = self._chance.randint(1, 3)
-            try:
-                await store.release(f"held-{version.process}", version.id, self._clock.now(), limit)
-            except StoreFull:
-                return
-        node.loader.expect(self._clock.now())
-        node.loader.ring()
+        self._society.plan()
 
     def _jump(self) -> None:
         """The machine's clock is set forwards."""
         self._clock.ahead_ms += self._chance.choice((700, 4_000, 60_000, 90_000_000))
 
     def _stop(self) -> None:
-        if self._node is not None and self._store is not None:
-            self._spawn("stop", self._stop_cleanly(self._node, self._store))
-
-    # People
-
-    def _command(self) -> None:
-        """A person does something to some run, through the API or by the command line."""
-        runs = list(self._disk.runs)
-        if not runs:
-            return
-        key = self._chance.choice(runs)
-        name = self._disk.requests[key].process
-        steps = [step["id"] for step in self.record.definitions[name]["steps"]]
-        step = self._chance.choice([None, None, *steps])
-        self._order(key, self._some_command(step, self._chance.choice(steps)))
-
-    def _some_command(self, step: str | None, to: str) -> Command:
-        mark = f"person-{len(self.record.commands)}"
-        chance = self._chance
-        if chance.random() < self.options.rude_commands / 2:
-            return Cancel(mark)
-        kind = chance.choice(("retry", "retry", "given", "skip", "goto"))
-        if kind == "retry":
-            return Retry(step, by=mark)
-        if kind == "given":
-            return Retry(step, {"n": 8}, by=mark)
-        if kind == "skip":
-            return Skip(step, {"v": chance.randrange(4)}, by=mark)
-        return GoTo(to, step, by=mark)
-
-    def _order(self, key: bytes, command: Command) -> None:
-        plain = isinstance(command, Retry) and command.given is None
-        kind = str(type(command).__struct_config__.tag)
-        mark = command.reason if isinstance(command, Cancel) else command.by
-        asked = Asked(key, kind, mark, plain)
-        self.record.commands.append(asked)
-        if self._chance.random() < 0.5 and self._node is not None and self._store is not None:
-            self._spawn("person", self._by_api(self._node, self._store, asked, command))
-        else:
-            self._scheduler.spawn("person", self._by_cli(asked, command), is_inside=False)
-
-    async def _by_api(
-        self, node: Node, store: SimulatedStore, asked: Asked, command: Command
-    ) -> None:
-        try:
-            await store.post(asked.key, encode_command(command), self._clock.now())
-        except StoreFull:
-            return
-        asked.posted = True
-        node.loader.expect(self._clock.now())
-        node.loader.ring()
-
-    async def _by_cli(self, asked: Asked, command: Command) -> None:
-        """Another program writes to the inbox; nobody here is told."""
-        pause = self._scheduler.pause
-        store = SimulatedStore(self._disk, lambda moment: pause())
-        await store.post(asked.key, encode_command(command), self._clock.now())
-        asked.posted = True
+        hub = self._society.hub
+        if hub is not None:
+            self._spawn("stop", self._stop_cleanly(hub.node, hub.store))
 
     # The calm part
 
     def _calm_down(self) -> None:
         """From here on nothing fails, and people look after what stopped."""
         self._is_calm = self._outside.is_calm = True
-        self._look_after()
-
-    def _look_after(self) -> None:
-        """Releases what is held, and mends stopped runs: retry, then skip, then cancel."""
-        if self._disk.held:
-            self._release()
-        for key, row in list(self._disk.runs.items()):
-            if row.status != "stopped" or row.owned:
-                continue
-            times = self._looked[key] = self._looked.get(key, 0) + 1
-            mark = f"person-{len(self.record.commands)}"
-            if times <= 2:
-                self._order(key, Retry(by=mark))
-            elif times <= 8:
-                self._order(key, Skip(self._dead_step(key), {"v": 9}, by=mark))
-            else:
-                self._order(key, Cancel(mark))
-        self._scheduler.at(self._scheduler.now + LOOK_MS, self._look_after)
-
-    def _dead_step(self, key: bytes) -> str | None:
-        """Where the page of the run shows a dead letter."""
-        for row in reversed(self._disk.journal.get(key, [])):
-            for event in reversed(msgspec.json.decode(row.entry)[2]):
-                if event[0] == "step-failed" and event[5] == "dead-letter":
-                    return str(event[1])
-        return None
+        self._society.calm_down()
 
     def _all_ended(self) -> bool:
         return (
@@ -495,9 +324,9 @@ class World:
 
     def _look_inside(self) -> None:
         """Keeps what is in memory now, if all of it is durable."""
-        node, store = self._node, self._store
-        if node is None or store is None:
+        if self._society.hub is None:
             return
+        node, _, store = self._society.hub
         in_memory = len(node.runs) + node.runs.loading
         self.record.most_in_memory = max(self.record.most_in_memory, in_memory)
         if store.under_way or len(node.committer.gathering) or node.committer.is_full:

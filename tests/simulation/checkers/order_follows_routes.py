@@ -70,6 +70,8 @@ class Walk:
                 self.over = True
             case "run-stopped":
                 self._expect("dead" in self.open.values(), "it stopped without a dead letter")
+            case _:
+                pass  # waits and refusals move no token
 
     def rest(self) -> None:
         """After a decision: nothing that may start is left waiting, and an empty run is over."""

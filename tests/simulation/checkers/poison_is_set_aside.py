@@ -72,7 +72,7 @@ def _certainly(facts: list[Fact], crashes: list[Crash], key: bytes, count: int) 
     own = crashes[-count:]
     if len(own) < count or any(key not in crash.owned for crash in own):
         return False
-    earlier = crashes[: -count]
+    earlier = crashes[:-count]
     if earlier and key in earlier[-1].owned and _stood_still(facts, earlier[-1].at, own[-1].at):
         return False
     return _stood_still(facts, own[0].at, own[-1].at)

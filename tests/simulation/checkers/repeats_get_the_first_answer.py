@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.simulation.record import Record, Sending, Stored
 
@@ -19,7 +20,7 @@ def check(record: Record) -> Iterator[str]:
             accepted.setdefault((sending.source, sending.identity), []).append(sending)
     for (_, identity), sendings in accepted.items():
         sendings.sort(key=lambda sending: sending.sent_at_ms)
-        for first, second in zip(sendings, sendings[1:], strict=False):
+        for first, second in pairwise(sendings):
             if second.sent_at_ms < first.sent_at_ms + record.window_ms:
                 yield f"identity {identity!r} was accepted twice within its window"
     for sending in record.sendings:

@@ -43,5 +43,8 @@ def _of_run(facts: list[Fact]) -> Iterator[str]:
                 yield f"{fact.step}: attempt {fact.attempt} was given up, and gave the result"
             if visit in waits_for_retry:
                 yield f"{fact.step}: attempt {fact.attempt} had failed, and gave the result"
-            if isinstance(fact.result, dict) and fact.result.get("by", fact.attempt) != fact.attempt:
+            if (
+                isinstance(fact.result, dict)
+                and fact.result.get("by", fact.attempt) != fact.attempt
+            ):
                 yield f"{fact.step}: the result is that of another attempt"

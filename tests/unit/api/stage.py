@@ -24,6 +24,7 @@ from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Node
 from beltline.engine.ports import Store
@@ -168,10 +169,11 @@ class Stage(msgspec.Struct):
 
     async def at_rest(self, id: str, status: str) -> dict[str, Any]:
         """The run, once its row has that status."""
+        key = key_of(id)
 
         async def rests() -> bool:
-            page = (await self.ask("GET", "/api/v1/runs")).json()
-            return any(run["id"] == id and run["status"] == status for run in page["runs"])
+            record, _ = await self.store.run(key)
+            return bool(record.status == status)
 
         await self.until(rests)
         return await self.run(id)

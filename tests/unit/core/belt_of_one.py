@@ -119,9 +119,7 @@ class Hand:
     def open(self, step: str, visit: int = 0) -> tuple[int, int]:
         """The visit and attempt of a step that are open (the first, or this visit)."""
         for number, attempt in (
-            (found.number, found.attempt)
-            for (id, _), found in self.run.open.items()
-            if id == step
+            (found.number, found.attempt) for (id, _), found in self.run.open.items() if id == step
         ):
             if visit in (0, number):
                 return number, attempt

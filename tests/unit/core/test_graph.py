@@ -10,7 +10,7 @@ from tests.unit.core.belt_of_one import process, step
 
 
 def looped() -> Process:
-    """a -> b -> j -> c -> (b | end), with an error way from a to j."""
+    """A -> b -> j -> c -> (b | end), with an error way from a to j."""
     return process(
         step("a", next_=["b"], on_error=["j"]),
         step("b", next_=["j"]),

@@ -89,7 +89,8 @@ class Stage:
         posted: list[Posted] = []
         while len(posted) < count:
             posted.extend(await self.mailbox.take(100))
-        return {one.input.step: one.input for one in posted}  # type: ignore[union-attr]
+        answers: list[Any] = [one.input for one in posted]
+        return {answer.step: answer for answer in answers}
 
 
 @asynccontextmanager

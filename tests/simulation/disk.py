@@ -1,0 +1,238 @@
+"""What is durable: the tables of the simulated store, and what a transaction does to them.
+
+A disk outlives the process. Each method is one transaction: it happens whole, or raises before it
+has changed anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from beltline.core.run import Status
+from beltline.engine.ports import (
+    Batch,
+    JournalRow,
+    Message,
+    NewRequest,
+    NotFound,
+    Repeat,
+    RunChange,
+    RunRecord,
+    StoreBroken,
+    StoredRun,
+    StoredVersion,
+    TokenRecord,
+)
+
+MANY_CRASHES = 5  # asking for this number asks for all greater ones too
+
+
+class RunRow(msgspec.Struct):
+    """The narrow row of a run."""
+
+    version_id: int
+    status: Status
+    ready_at: int | None
+    owned: bool
+    crashes: int = 0
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Whose an identity is, and until when."""
+
+    key: bytes
+    until: int
+    body_hash: bytes
+
+
+class Disk(msgspec.Struct):
+    """All that is durable. `identities` are by source and identity with a zero between them,
+    `values` by space and key in the same way.
+    """
+
+    requests: dict[bytes, NewRequest] = {}
+    runs: dict[bytes, RunRow] = {}
+    held: dict[bytes, str] = {}
+    identities: dict[str, Identity] = {}
+    journal: dict[bytes, list[JournalRow]] = {}
+    inbox: dict[int, Message] = {}
+    messages: int = 0
+    versions: list[StoredVersion] = []
+    values: dict[str, tuple[bytes, int | None]] = {}
+    tokens: dict[bytes, TokenRecord] = {}
+    source_states: dict[str, str] = {}
+
+    def commit(self, batch: Batch, wrote: Callable[[JournalRow], None]) -> list[Repeat | None]:
+        """See `Store.commit`; `wrote` is told of every journal row."""
+        answers = self._settle_identities(batch)
+        refused = {
+            acceptance.request.key
+            for acceptance, answer in zip(batch.acceptances, answers, strict=True)
+            if answer
+        }
+        accepted = [a for a in batch.acceptances if a.request.key not in refused]
+        rows = [row for acceptance in accepted for row in acceptance.rows]
+        rows += [row for row in batch.journal if row.key not in refused]
+        changes = [change for change in batch.changes if change.key not in refused]
+        runs = {a.request.key for a in accepted if a.run is not None}
+        self._check_rows(rows, changes, runs)
+        for acceptance in accepted:
+            request, run = acceptance.request, acceptance.run
+            self.requests[request.key] = request
+            if request.identity is not None:
+                name = joined(request.source, request.identity)
+                self.identities[name] = Identity(
+                    request.key, request.identity_until, request.body_hash
+                )
+            if run is None:
+                self.held[request.key] = request.source
+            else:
+                self.runs[request.key] = RunRow(run.version_id, run.status, run.ready_at, run.owned)
+        for row in rows:
+            self.journal.setdefault(row.key, []).append(row)
+            wrote(row)
+        for id in batch.messages_done:
+            self.inbox.pop(id, None)
+        for change in changes:
+            self.change(change)
+        return answers
+
+    def _settle_identities(self, batch: Batch) -> list[Repeat | None]:
+        """Answers for each acceptance; nothing is taken yet."""
+        answers: list[Repeat | None] = []
+        here: dict[str, Identity] = {}
+        for acceptance in batch.acceptances:
+            request, run = acceptance.request, acceptance.run
+            if request.held == (run is not None):
+                raise ValueError("a request is either held or has a run")
+            if run is None and acceptance.rows:
+                raise ValueError("a held request has no journal")
+            if any(row.key != request.key for row in (run, *acceptance.rows) if row is not None):
+                raise ValueError("a request, its run and its journal have one key")
+            answer = None
+            if request.identity is not None:
+                name = joined(request.source, request.identity)
+                first = here.get(name) or self.identities.get(name)
+                if first is not None and first.until > request.accepted_at:
+                    answer = Repeat(first.key, first.body_hash == request.body_hash)
+                else:
+                    here[name] = Identity(request.key, request.identity_until, request.body_hash)
+            answers.append(answer)
+        return answers
+
+    def _check_rows(
+        self, rows: list[JournalRow], changes: list[RunChange], new: set[bytes]
+    ) -> None:
+        taken: set[tuple[bytes, int]] = set()
+        for row in rows:
+            there = self.journal.get(row.key, ())
+            if (row.key, row.seq) in taken or any(row.seq == old.seq for old in there):
+                raise StoreBroken(f"journal row {row.seq} of one run was decided twice")
+            taken.add((row.key, row.seq))
+        for change in changes:
+            if change.key not in self.runs and change.key not in new:
+                raise StoreBroken("a decision was made for a run that is not in the store")
+
+    def change(self, change: RunChange) -> None:
+        """Sets a run's row."""
+        row = self.runs[change.key]
+        row.status = change.status
+        row.ready_at = change.ready_at
+        row.owned = change.owned
+        row.crashes = 0
+        if not change.owned and any(m.key == change.key for m in self.inbox.values()):
+            row.ready_at = 0
+
+    def take(self, now: int, limit: int, crashes: int) -> list[bytes]:
+        """Takes runs that are ready; gives their keys."""
+        ready = [
+            (row.ready_at, number, key)
+            for number, (key, row) in enumerate(self.runs.items())
+            if not row.owned
+            and row.ready_at is not None
+            and row.ready_at <= now
+            and (row.crashes == crashes or row.crashes > crashes >= MANY_CRASHES)
+        ]
+        keys = [key for _, _, key in sorted(ready)[:limit]]
+        for key in keys:
+            self.runs[key].owned = True
+        return keys
+
+    def stored(self, key: bytes) -> StoredRun:
+        """A run with all that its state is folded from."""
+        request, row = self.requests[key], self.runs[key]
+        return StoredRun(
+            key=key,
+            version_id=row.version_id,
+            crashes=row.crashes,
+            body=request.body,
+            meta=request.meta,
+            entries=[
+                row.entry for row in sorted(self.journal.get(key, ()), key=lambda row: row.seq)
+            ],
+            messages=[message for message in self.inbox.values() if message.key == key],
+        )
+
+    def record(self, key: bytes) -> RunRecord:
+        """A run, or a held request, as lists show it."""
+        request, row = self.requests[key], self.runs.get(key)
+        if row is None:
+            row = RunRow(0, "waiting", None, False)
+        return RunRecord(
+            key=key,
+            source=request.source,
+            process=request.process,
+            version_id=row.version_id or None,
+            status="moving" if row.owned else row.status,
+            ready_at=row.ready_at,
+            accepted_at=request.accepted_at,
+            owned=row.owned,
+            crashes=row.crashes,
+        )
+
+    def let_go(self, crashes: int) -> int:
+        """Lets go of every owned run, and counts so many crashes; gives the number of runs."""
+        owned = [row for row in self.runs.values() if row.owned]
+        for row in owned:
+            row.owned = False
+            row.ready_at = 0
+            row.crashes += crashes
+        return len(owned)
+
+    def post(self, key: bytes, body: bytes, at: int) -> int:
+        """Appends a message; gives its id. Raises `NotFound`."""
+        row = self.runs.get(key)
+        if row is None:
+            raise NotFound("there is no such run")
+        if not row.owned:
+            row.ready_at = at if row.ready_at is None else min(row.ready_at, at)
+        self.messages += 1
+        self.inbox[self.messages] = Message(self.messages, key, body)
+        return self.messages
+
+    def release(self, source: str, version_id: int, now: int, limit: int) -> int:
+        """Gives held requests runs; gives their number."""
+        keys = sorted(key for key, owner in self.held.items() if owner == source)[:limit]
+        for key in keys:
+            del self.held[key]
+            self.runs[key] = RunRow(version_id, "waiting", now, False)
+        return len(keys)
+
+
+def joined(first: str, second: str) -> str:
+    """Two names as one key."""
+    return f"{first}\0{second}"
+
+
+def write_disk(disk: Disk, path: Path) -> None:
+    """Writes a copy to a new file. Raises `FileExistsError`."""
+    with path.open("xb") as file:
+        file.write(msgspec.msgpack.encode(disk))
+
+
+def read_disk(path: Path) -> Disk:
+    """The disk that was written to a file."""
+    return msgspec.msgpack.decode(path.read_bytes(), type=Disk)
