@@ -198,3 +198,14 @@ def test_secrets_stand_in_a_file_of_their_owner(home: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     for secret in json.loads(file.read_bytes()).values():
         assert isinstance(secret, int) or secret not in done.stdout + done.stderr
+
+
+def test_the_home_checks_without_a_warning() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "beltline", "check", "--strict", str(HOME)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -62,22 +62,22 @@ def draw(chance: Random) -> Options:
     def often(most: float) -> float:
         return chance.uniform(0, most) if chance.random() < 0.5 else 0.0
 
-    has_poison = chance.random() < 0.08
+    has_poison = chance.random() < 0.1
     return Options(
         batch=chance.choice((1, 2, 4, 8)),
-        moving_runs=chance.choice((1, 2, 4, 8, 16)),
+        moving_runs=chance.choice((8, 16) if has_poison else (1, 2, 4, 8, 16)),
         tick=chance.choice((0.02, 0.2, 0.8)),
         stickiness=chance.choice((0.0, 0.0, 0.5, 0.9)),
         laggard=chance.choice(("", "", "", "belt", "committer", "loader", "timers")),
         slow_store=often(0.1),
-        requests=chance.randint(1, 12),
-        spread_ms=chance.choice((0, 50, SPAN_MS)),
+        requests=chance.randint(6 if has_poison else 1, 12),
+        spread_ms=chance.choice((0, 50) if has_poison else (0, 50, SPAN_MS)),
         held=often(0.5),
         identities=often(1.0),
         repeats=often(1.0),
         commands=chance.choice((0, 0, 3, 12)),
         rude_commands=chance.random(),
-        crash_rate=0.03 if has_poison else often(0.02),
+        crash_rate=0.003 if has_poison else often(0.02),
         crash_after_commit=often(0.1),
         crashes=chance.randint(5, 12) if has_poison else chance.randint(0, 5),
         clean_stops=chance.choice((0, 0, 0, 1, 2)),

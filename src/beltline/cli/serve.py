@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +50,11 @@ def serve(
     opened = open_home(home)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     uvloop.run(_serve(opened, host, port, store, redaction))
+    # Everything is closed and durable. A handler that still blocks its thread would keep the
+    # process for as long as it likes, so it is not waited for.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _serve(
@@ -65,6 +73,7 @@ async def _serve(
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=HELD_CONNECTIONS_S,
                 timeout_graceful_shutdown=round(home.settings.stopping.grace_s) + 1,
             )
@@ -86,7 +95,22 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
+    """Says where it listens, once it does; ends by a signal without dying of it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C end the serving, and what comes after it (answers that are under
+        way, handing runs over) still happens. uvicorn's own way raises the signal again at the
+        end, which would kill the process before that.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

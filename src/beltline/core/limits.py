@@ -38,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True):
     # Runs.
     document_bytes: int = 4_194_304
     result_bytes: int = 1_048_576
+    result_depth: int = 200  # what encoders and decoders carry by recursion, with much air
     visits_per_step: int = 1_000
     decision_events: int = 20_000  # one decision of a process of 10,000 steps fits
     error_message_bytes: int = 2_000

@@ -286,7 +286,7 @@ class Turn:
         if self._died:
             if not self._was_stopped():
                 self.events.append(RunStopped(self._died))
-        elif self.events and not self._has_tokens():
+        elif self.events and not self.calls and not self._has_tokens():
             self.events.append(RunCompleted(self._output()))
             self.ended = True
 

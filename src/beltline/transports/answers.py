@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -19,25 +20,69 @@ _decode = msgspec.json.Decoder().decode
 
 
 def answer_of(call: Dispatched, outcome: Any, limits: Limits) -> Answer:
-    """The answer for what a handler returned."""
+    """The answer for what a handler returned. Whatever that is, this does not raise."""
+    try:
+        return _answer_of(call, outcome, limits)
+    except Exception as wrong:
+        return failed(call, "result", f"the result cannot be read: {_text_of(wrong)}", final=True)
+
+
+def _answer_of(call: Dispatched, outcome: Any, limits: Limits) -> Answer:
     asked = call.call
     if type(outcome) is Retry:
-        after = None if outcome.after_s is None else round(outcome.after_s * 1_000)
-        error = Error("retry", outcome.reason)
-        return AttemptFailed(asked.step.id, asked.visit, asked.attempt, error, after_ms=after)
+        after = outcome.after_s
+        if after is not None and not 0 <= after < math.inf:
+            return failed(call, "result", "Retry.after_s must be zero or more seconds", final=True)
+        return AttemptFailed(
+            asked.step.id,
+            asked.visit,
+            asked.attempt,
+            Error("retry", _text_of(outcome.reason)),
+            after_ms=None if after is None else round(after * 1_000),
+        )
     if type(outcome) is Reject:
-        return failed(call, "reject", outcome.reason, final=True)
+        return failed(call, "reject", _text_of(outcome.reason), final=True)
     try:
         # Through JSON, so that memory holds just what the journal will: no object of the
         # handler's, no type that JSON does not know.
         encoded = _encode(outcome)
         result = _decode(encoded)
     except (TypeError, ValueError, OverflowError, RecursionError) as wrong:
-        return failed(call, "result", f"the result is not JSON: {wrong}", final=True)
+        return failed(call, "result", f"the result is not JSON: {_text_of(wrong)}", final=True)
     if len(encoded) > limits.result_bytes:
         text = f"the result passes result_bytes ({limits.result_bytes})"
         return failed(call, "limit", text, final=True)
+    if _may_be_deeper(encoded, limits.result_depth) and _depth(result) > limits.result_depth:
+        text = f"the result is nested deeper than result_depth ({limits.result_depth})"
+        return failed(call, "limit", text, final=True)
     return Answered(asked.step.id, asked.visit, asked.attempt, result, len(encoded))
+
+
+def _may_be_deeper(encoded: bytes, depth: int) -> bool:
+    """A cheap look: there is no depth without as many brackets."""
+    return encoded.count(b"{") + encoded.count(b"[") > depth
+
+
+def _depth(value: Any) -> int:
+    deepest, waiting = 0, [(value, 1)]
+    while waiting:
+        one, depth = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend((item, depth + 1) for item in one.values())
+        elif isinstance(one, list):
+            waiting.extend((item, depth + 1) for item in one)
+        else:
+            continue
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _text_of(told: object) -> str:
+    """What a handler told, as text that can be stored, whatever it is."""
+    try:
+        return str(told).encode(errors="replace").decode()
+    except Exception:
+        return f"a {type(told).__name__} that cannot be printed"
 
 
 def failed(call: Dispatched, kind: str, message: str, *, final: bool) -> AttemptFailed:
@@ -54,5 +99,5 @@ def unknown(call: Dispatched) -> AttemptFailed:
 
 def raised(call: Dispatched, error: BaseException) -> AttemptFailed:
     """A handler raised, which counts as a failure like any other."""
-    name, text = type(error).__name__, str(error)
+    name, text = type(error).__name__, _text_of(error)
     return failed(call, "exception", f"{name}: {text}" if text else name, final=False)

@@ -53,7 +53,8 @@ def _few_at_a_time(record: Record, journals: dict[bytes, list[Fact]]) -> Iterato
     """
     for life in dict.fromkeys(call.life for call in record.calls):
         before = [crash for crash in record.crashes if crash.life < life]
-        suspects = {key for key in journals if _certainly(journals[key], before, key, MANY - 1)}
+        first = {call.key: call.at for call in reversed(record.calls) if call.life == life}
+        suspects = {key for key, at in first.items() if _certainly(journals[key], before, key, at)}
         alone: bytes | None = None
         since = 0
         for call in record.calls:
@@ -67,20 +68,21 @@ def _few_at_a_time(record: Record, journals: dict[bytes, list[Fact]]) -> Iterato
                 alone, since = call.key, call.at
 
 
-def _certainly(facts: list[Fact], crashes: list[Crash], key: bytes, count: int) -> bool:
-    """Whether the last `count` crashes, and no more, were this run's without progress."""
+def _certainly(facts: list[Fact], crashes: list[Crash], key: bytes, until: int) -> bool:
+    """Whether just the last four crashes were this run's, without progress up to a step."""
+    count = MANY - 1
     own = crashes[-count:]
     if len(own) < count or any(key not in crash.owned for crash in own):
         return False
     earlier = crashes[:-count]
     if earlier and key in earlier[-1].owned and _stood_still(facts, earlier[-1].at, own[-1].at):
         return False
-    return _stood_still(facts, own[0].at, own[-1].at)
+    return _stood_still(facts, own[0].at, until)
 
 
 def _stood_still(facts: list[Fact], after: int, before: int) -> bool:
     """Whether only new attempts of what was under way were recorded between two steps."""
-    between = [fact for fact in facts if after < fact.at < before]
+    between = [fact for fact in facts if after < fact.at <= before]
     began = any(fact.at < after and fact.name == "step-started" for fact in facts)
     return began and all(
         fact.name == "step-started" and fact.reason == "recovered" for fact in between
