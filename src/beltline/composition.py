@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -157,25 +158,36 @@ async def running_hub(
     if url is None:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
-    store = await open_store(url or home.store_url, exclusive=True, durable=durable)
-    running, transport = _construct(home, files, store, redaction or Redaction())
-    await _recover(running)
-    tasks = [asyncio.create_task(coroutine) for coroutine in running.node.coroutines()]
+    async with AsyncExitStack() as opened:
+        store = await open_store(url or home.store_url, exclusive=True, durable=durable)
+        opened.push_async_callback(store.close)
+        running, transport = _construct(home, files, store, redaction or Redaction())
+        opened.push_async_callback(transport.close)
+        await _recover(running)
+        async with _moving(running, transport, home.settings.stopping.grace_s):
+            yield running
+
+
+@asynccontextmanager
+async def _moving(
+    running: Running, transport: EventTransport, grace_s: float
+) -> AsyncIterator[None]:
+    """Moves runs until the block ends, then stops cleanly, unless the node has ended by itself."""
+    node, ended = running.node, running.ended
+    tasks = [asyncio.create_task(coroutine) for coroutine in node.coroutines()]
     for task in tasks:
-        task.add_done_callback(lambda done: _tell_end(done, running.ended))
+        task.add_done_callback(lambda done: _tell_end(done, ended))
     try:
-        yield running
+        yield
     finally:
-        if not running.ended.done():
-            await _drain(running.node, transport, home.settings.stopping.grace_s)
+        if not ended.done():
+            await _drain(node, transport, grace_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await transport.close()
-        if not running.ended.done():
-            await store.hand_over()
-            running.ended.cancel()
-        await store.close()
+        if not ended.done():
+            await running.store.hand_over()
+            ended.cancel()
 
 
 def _construct(
@@ -199,7 +211,7 @@ def _construct(
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
-        new_bell=AsyncioBell,
+        new_bell=partial(AsyncioBell, clock),
         new_reply=AsyncioReply,
         report=report,
         limits=limits,

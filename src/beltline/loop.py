@@ -8,22 +8,30 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from beltline.engine.ports import Clock
+
 
 class SystemClock:
-    """Wall time that never goes back: after a step back of the machine's clock it stands still
-    until the old time is reached again, at most for `patience_ms`; then it follows.
+    """The time of day, which never goes back and never stands still.
+
+    After a step back of the machine's clock this one goes on by the time that really passes, at
+    nine tenths of its pace, until the machine has caught up: nothing is late by the step.
     """
 
-    def __init__(self, patience_ms: int = 3_600_000) -> None:
-        self._last = 0
-        self._patience_ms = patience_ms
+    _PACE = 0.9
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._passed = time.monotonic()
 
     def now(self) -> int:
         """Unix milliseconds."""
-        now = time.time_ns() // 1_000_000
-        if now >= self._last or self._last - now > self._patience_ms:
-            self._last = now
-        return self._last
+        passed = time.monotonic()
+        wall = time.time_ns() / 1_000_000
+        own = self._last + (passed - self._passed) * 1_000 * self._PACE
+        self._passed = passed
+        self._last = max(wall, own)
+        return int(self._last)
 
 
 class AsyncioMailbox:
@@ -64,9 +72,10 @@ class AsyncioMailbox:
 
 
 class AsyncioBell:
-    """A bell for one waiting coroutine of the loop."""
+    """A bell for one waiting coroutine of the loop; moments are those of `clock`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._event = asyncio.Event()
 
     def ring(self) -> None:
@@ -78,7 +87,7 @@ class AsyncioBell:
         if until is None:
             await self._event.wait()
         elif not self._event.is_set():
-            timeout_s = max(0.0, (until - time.time_ns() // 1_000_000) / 1_000)
+            timeout_s = max(0.0, (until - self._clock.now()) / 1_000)
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._event.wait()

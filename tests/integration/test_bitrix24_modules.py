@@ -114,7 +114,10 @@ class Stand:
         )
         handler: Any = invocation.module.handler
         answer = await handler(invocation.decode(params), context)
-        return answer if isinstance(answer, Retry | Reject) else invocation.encode(answer)
+        if isinstance(answer, Retry | Reject):
+            return answer
+        assert invocation.fits(answer)
+        return msgspec.to_builtins(answer)
 
     async def count(self, entity_type_id: int) -> int:
         """How many leads (1), deals (2) or contacts (3) there are."""

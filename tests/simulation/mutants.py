@@ -182,7 +182,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "calls_committed_first",
         (
             _BELT,
-            "_posted",
+            "_go_on",
             "work.calls.extend(calls)",
             "self._transport.dispatch(calls)",
         ),
@@ -193,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             _COMMITTER,
             "_commit",
-            "await self._filled.wait(self._clock.now() + 1_000)",
+            "await self._filled.wait(self._clock.now() + FULL_RETRY_MS)",
             "return [None] * len(work.newcomers)",
         ),
     ),
@@ -264,6 +264,11 @@ MUTANTS: tuple[Mutant, ...] = (
             "visit.error = None",
             "visit.error = None if inputs is None else visit.error",
         ),
+    ),
+    mutant(
+        "beginning again after a full store counts as progress",
+        "poison_is_set_aside",
+        (_BELT, "_posted", " and type(posted.input) is not Recovered", ""),
     ),
     mutant(
         "deadlines are forgotten after a recovery",

@@ -37,7 +37,7 @@ class Shelf:
 def definitions() -> list[Definition]:
     """All processes, always in the same order."""
     drawn = [_drawn(f"drawn-{number}", Random(number)) for number in range(DRAWN)]
-    return [*_by_hand(), *drawn]
+    return [*_by_hand(), *_by_hand_too(), *drawn]
 
 
 @cache
@@ -87,6 +87,7 @@ def _when(field: str, value: int, result: list[str]) -> dict[str, Any]:
 
 
 def _by_hand() -> list[Definition]:
+    """A line, a diamond with ways not taken, a loop, an error that is mended."""
     nested = {
         "field": "a.v",
         "operation": "!|empty",
@@ -124,6 +125,12 @@ def _by_hand() -> list[Definition]:
                 step("z"),
             ],
         },
+    ]
+
+
+def _by_hand_too() -> list[Definition]:
+    """Joins with waits, a stop among branches, unions of conditions."""
+    return [
         {
             "process": "patient",
             "start": ["a", "w"],

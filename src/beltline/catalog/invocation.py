@@ -17,18 +17,18 @@ from beltline.sdk import Context, Module
 
 
 class Invocation(msgspec.Struct, frozen=True):
-    """A module with its parameters' reader and its result's writer.
+    """A module with all that a call of it needs.
 
     `decode` turns a step's resolved parameters into the handler's `config`; it raises
     `msgspec.ValidationError`, a `ValueError`, for which `catalog.parameters.explain` has words.
-    `encode` turns the handler's result into plain JSON data; it raises `TypeError` for a result
-    of another type than the module declares. `call` is the handler. `is_async` tells whether it
-    is a coroutine function; a plain function may block and belongs into a thread.
+    `fits` tells whether a result is of the type that the module declares. `call` is the handler.
+    `is_async` tells whether it is a coroutine function; a plain function may block and belongs
+    into a thread.
     """
 
     module: Module[Any, Any]
     decode: Callable[[Any], Any]
-    encode: Callable[[Any], Any]
+    fits: Callable[[Any], bool]
     call: Callable[[Any, Context], Any]
     is_async: bool
 
@@ -38,7 +38,7 @@ def invocation_of(module: Module[Any, Any]) -> Invocation:
     return Invocation(
         module=module,
         decode=_decoder(module.config),
-        encode=_encoder(module),
+        fits=_fits(module),
         call=module.handler or _by_the_engine,
         is_async=inspect.iscoroutinefunction(module.handler),
     )
@@ -61,26 +61,8 @@ def _plain(params: Any) -> Any:
     raise msgspec.ValidationError(f"Expected `object`, got {type(params).__name__}")
 
 
-def _encoder(module: Module[Any, Any]) -> Callable[[Any], Any]:
+def _fits(module: Module[Any, Any]) -> Callable[[Any], bool]:
     declared = get_origin(module.output) or module.output
-    builtins = msgspec.to_builtins
-
-    def encode_struct(result: Any) -> Any:
-        if isinstance(result, declared):
-            return builtins(result)
-        raise _mismatch(module, result)
-
-    def encode_plain(result: Any) -> Any:
-        if isinstance(result, declared):
-            return result
-        raise _mismatch(module, result)
-
-    is_struct = isinstance(declared, type) and issubclass(declared, msgspec.Struct)
-    return encode_struct if is_struct else encode_plain
-
-
-def _mismatch(module: Module[Any, Any], result: Any) -> TypeError:
-    declared = getattr(module.output, "__name__", str(module.output))
-    return TypeError(
-        f"the module {module.pinned} gave {type(result).__name__}, and declares {declared}"
-    )
+    if not isinstance(declared, type):  # such as Any
+        return lambda result: True
+    return lambda result: isinstance(result, declared)

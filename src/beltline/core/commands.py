@@ -69,11 +69,13 @@ def carry_out(turn: Turn, command: Command) -> None:
 
 
 def _retry(turn: Turn, visit: Visit, command: Retry) -> None:
-    if command.given is None:
+    if command.given is None and visit.input is not None:
         turn.dispatch_again(visit, RETRIED_BY_PERSON)
         return
+    # Other parameters, or parameters that did not resolve: a new visit.
     turn.close((visit.step, visit.number))
-    reason = _signed("retried with other parameters", command.by)
+    how = "with other parameters" if command.given is not None else "from its parameters on"
+    reason = _signed(f"retried {how}", command.by)
     turn.events.append(StepLeft(visit.step, visit.number, (), reason))
     turn.start(turn.run.process.steps[visit.step], command.given)
 

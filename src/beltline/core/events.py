@@ -108,7 +108,7 @@ class StepSkipped(msgspec.Struct, frozen=True, array_like=True, tag="step-skippe
 
 class StepLeft(msgspec.Struct, frozen=True, array_like=True, tag="step-left"):
     """A person took the token of a dead letter elsewhere (`to`), or gave its visit up for a new
-    one with other parameters (`to` is then the step itself).
+    one of the same step, which starts next (`to` is empty then).
     """
 
     step: str

@@ -21,8 +21,10 @@ from typing import Any
 import msgspec
 
 from beltline.core.decide import advance, decide
-from beltline.core.events import Journal
+from beltline.core.events import Journal, StepCompleted
 from beltline.core.inputs import (
+    Answered,
+    AttemptFailed,
     Input,
     Recovered,
     SetAside,
@@ -42,6 +44,7 @@ from beltline.engine.ports import (
     Dispatched,
     JournalRow,
     Mailbox,
+    Message,
     NewRun,
     Posted,
     Report,
@@ -54,6 +57,10 @@ from beltline.engine.work import Barrier, Loaded, Newcomer, Noticed, Submitted
 # Run-ahead over pure steps stops here and goes on through the transport, so that one run with a
 # long chain of them does not hold up the others.
 RUN_AHEAD = 256
+
+# A run whose version or journal cannot be read here is looked at again so often: its module may
+# have come back.
+UNLOADABLE_MS = 60_000
 
 
 class Belt:
@@ -81,6 +88,9 @@ class Belt:
         self._loader = loader
         self._report = report
         self._limits = limits
+        # Runs are loaded a batch at a time, or less where less has room.
+        self._enough_room = max(1, min(limits.batch, limits.moving_runs // 2))
+        self.decisions = 0
         self.steps_completed = 0
         self.answers_fenced = 0
         self._handle: dict[type, Callable[[Any, int], None]] = {
@@ -99,7 +109,7 @@ class Belt:
             for item in items:
                 self._handle[type(item)](item, now)
             self._committer.ring()
-            if self._loader.has_backlog and self._runs.room() >= self._limits.batch:
+            if self._loader.has_backlog and self._runs.room() >= self._enough_room:
                 self._loader.ring()
             await self._committer.room()
 
@@ -112,13 +122,11 @@ class Belt:
             return
         if type(posted.input) is TimePassed:
             moving.watched = 0
-        work = self._committer.gathering
-        rows, calls = self._turns(moving, posted.input, now)
-        work.journal.extend(rows)
-        work.calls.extend(calls)
-        if not rows and type(posted.input) is not TimePassed:
+        has_moved = self._go_on(moving, posted.input, now)
+        if not has_moved and type(posted.input) is not TimePassed:
             self.answers_fenced += 1
-        self._settle(moving, bool(rows))
+        # Beginning again is no progress: a run that kills the process must stay suspected.
+        self._settle(moving, has_moved and type(posted.input) is not Recovered)
 
     def _submitted(self, submitted: Submitted, now: int) -> None:
         request = submitted.request
@@ -134,7 +142,7 @@ class Belt:
         run = _fresh_run(request.key, submitted.process, request.body, request.meta)
         moving = Moving(run, "moving")
         self._runs.add(moving)
-        rows, calls = self._turns(moving, Start(), now)
+        rows, calls = self._turns(run, Start(), now)
         owned = run.is_moving
         row = NewRun(run.key, submitted.version_id, run.status, 0 if owned else run.next_at, owned)
         moving.status = row.status
@@ -147,22 +155,18 @@ class Belt:
         self._runs.came(stored.crashes)
         run = self._folded(loaded)
         if run is None:
-            # Whoever looks at it is told why (engine/inspection.py), and can retry it.
             self._committer.gathering.changes[stored.key] = RunChange(
-                stored.key, "stopped", None, owned=False
+                stored.key, "stopped", now + UNLOADABLE_MS, owned=False
             )
             return
-        moving = Moving(run, "moving", stored.crashes)
+        # What the row of a run says that has been here before is not known: it is written anew.
+        moving = Moving(run, None if stored.entries else "moving", stored.crashes)
         self._runs.add(moving)
-        work = self._committer.gathering
         is_set_aside = stored.crashes >= self._limits.crashes
         for input in self._first_inputs(run, stored):
-            rows, calls = self._turns(moving, input, now)
-            work.journal.extend(rows)
-            if not is_set_aside:  # a run that has just started must not be called once more
-                work.calls.extend(calls)
+            self._go_on(moving, input, now, is_set_aside=is_set_aside)
         for message in stored.messages:
-            self._take_message(moving, message.id, message.body, now)
+            self._take_message(moving, message, now)
         # Crashes stay counted until an answer comes: were they cleared by the commit that
         # dispatches again, a run that kills the process would never be found out. One that is set
         # aside, and that a person retries at once, counts anew.
@@ -170,7 +174,7 @@ class Belt:
 
     def _folded(self, loaded: Loaded) -> Run | None:
         """The run as its journal tells it. None where that cannot be told on this node: one
-        damaged run must not stop the others.
+        damaged run must not stop the others, and is looked at again later.
         """
         stored, process = loaded.stored, loaded.process
         if process is None:
@@ -179,7 +183,7 @@ class Belt:
         try:
             run = _fresh_run(stored.key, process, stored.body, stored.meta)
             replay(run, [Journal.decode(entry) for entry in stored.entries])
-        except (ValueError, LookupError) as damaged:
+        except (ValueError, LookupError, RecursionError) as damaged:
             self._report("a run cannot be loaded", id_of(stored.key), repr(damaged))
             return None
         return run
@@ -195,45 +199,68 @@ class Belt:
     def _noticed(self, noticed: Noticed, now: int) -> None:
         moving = self._runs.get(noticed.message.key)
         if moving is not None and noticed.message.id not in moving.messages:
-            self._take_message(moving, noticed.message.id, noticed.message.body, now)
+            self._take_message(moving, noticed.message, now)
             self._settle(moving, True)
 
     def _barrier(self, barrier: Barrier, _now: int) -> None:
         self._committer.gathering.barriers.append(barrier)
 
-    def _take_message(self, moving: Moving, id: int, body: bytes, now: int) -> None:
-        moving.messages.add(id)
-        work = self._committer.gathering
-        work.messages_done.append(id)
-        rows, calls = self._turns(moving, decode_command(body), now)
-        work.journal.extend(rows)
-        work.calls.extend(calls)
+    def _take_message(self, moving: Moving, message: Message, now: int) -> None:
+        moving.messages.add(message.id)
+        self._committer.gathering.messages_done.append(message.id)
+        try:
+            command = decode_command(message.body)
+        except msgspec.DecodeError as wrong:  # of a newer version, say
+            self._report("a message is not understood", moving.run.id, str(wrong))
+            return
+        self._go_on(moving, command, now)
 
     # What follows
 
+    def _go_on(self, moving: Moving, input: Input, now: int, *, is_set_aside: bool = False) -> bool:
+        """Decides on `input` for a run that the store knows; tells whether anything follows. A run
+        that is set aside is called no more, not even in place.
+        """
+        run, work = moving.run, self._committer.gathering
+        outstanding = len(run.open) - (type(input) is Answered or type(input) is AttemptFailed)
+        rows, calls = self._turns(run, input, now, may_call=not is_set_aside)
+        work.journal.extend(rows)
+        if not run.ended:
+            work.calls.extend(calls)
+        elif outstanding > 0:
+            # Decided on in this same commit, and not to be made any more.
+            work.calls = [call for call in work.calls if call.key != run.key]
+        return bool(rows)
+
     def _turns(
-        self, moving: Moving, input: Input, now: int
+        self, run: Run, input: Input, now: int, *, may_call: bool = True
     ) -> tuple[list[JournalRow], list[Dispatched]]:
-        """Decides on `input`, and on the answers of pure steps that follow from it at once."""
-        run = moving.run
+        """Decides on `input`, and on the answers of pure steps that follow from it at once. Gives
+        the journal's rows, and the calls for after their commit.
+        """
         rows: list[JournalRow] = []
         calls: list[Dispatched] = []
         pending: deque[Input] = deque((input,))
         bytes_before = run.document_bytes
         while pending:
             decision = decide(run, pending.popleft(), now)
-            if not decision.events:
+            events = decision.events
+            if not events:
                 continue
-            rows.append(JournalRow(run.key, run.seq, Journal.encode(now, decision.events)))
+            rows.append(JournalRow(run.key, run.seq, Journal.encode(now, events)))
             advance(run, decision)
+            if type(events[0]) is StepCompleted:
+                self.steps_completed += 1
+            if not may_call:
+                continue
             for call in decision.calls:
                 dispatched = Dispatched(run.key, run.id, call)
                 if call.step.effect == "pure" and len(rows) < RUN_AHEAD:
                     pending.append(self._transport.call_inline(dispatched))
                 else:
                     calls.append(dispatched)
-        self.steps_completed += len(rows)
-        self._runs.grew(run.document_bytes - bytes_before)
+        self.decisions += len(rows)
+        self._runs.grew(run, run.document_bytes - bytes_before)
         return rows, calls
 
     def _settle(self, moving: Moving, changed: bool) -> None:

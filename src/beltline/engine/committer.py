@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from beltline.core.inputs import Recovered
 from beltline.core.limits import Limits
 from beltline.engine.moving import MovingRuns, Timers
 from beltline.engine.ports import (
     Bell,
     Clock,
+    Mailbox,
     NewRun,
+    Posted,
     Repeat,
     Reply,
     RunChange,
@@ -25,6 +28,8 @@ from beltline.engine.ports import (
     Transport,
 )
 from beltline.engine.work import Accepted, Newcomer, Refused, Work
+
+FULL_RETRY_MS = 1_000
 
 
 class Committer:
@@ -37,6 +42,7 @@ class Committer:
         self,
         store: Store,
         transport: Transport,
+        mailbox: Mailbox,
         runs: MovingRuns,
         timers: Timers,
         clock: Clock,
@@ -46,6 +52,7 @@ class Committer:
     ) -> None:
         self._store = store
         self._transport = transport
+        self._mailbox = mailbox
         self._runs = runs
         self._timers = timers
         self._clock = clock
@@ -56,7 +63,8 @@ class Committer:
         self.gathering = Work()
         self._watchers: dict[bytes, list[Reply]] = {}
         self.commits = 0
-        self.is_full = False  # the store has no room; intake refuses meanwhile
+        self.is_full = False  # the last commit found no room
+        self._try_at = 0
         self.is_draining = False  # calls stay in the journal, for whoever recovers the run
 
     def ring(self) -> None:
@@ -69,17 +77,9 @@ class Committer:
         """
         self._watchers.setdefault(key, []).append(reply)
 
-    def unwatch(self, key: bytes, reply: Reply) -> None:
-        """Nobody waits for this reply any more."""
-        waiting = self._watchers.get(key, [])
-        if reply in waiting:
-            waiting.remove(reply)
-        if not waiting:
-            self._watchers.pop(key, None)
-
     async def room(self) -> None:
         """Waits while so much has gathered that more would only cost memory."""
-        while len(self.gathering) >= 4 * self._limits.batch:
+        while len(self.gathering) >= 4 * self._limits.batch and not self.is_full:
             await self._emptied.wait()
 
     async def run(self) -> None:
@@ -89,21 +89,47 @@ class Committer:
             while len(self.gathering):
                 work, self.gathering = self.gathering, Work()
                 self._emptied.ring()
-                self._act(work, await self._commit(work))
+                was_full = self.is_full
+                answers = await self._commit(work)
+                if self.is_full or was_full:
+                    self._begin_again(work)
+                if len(work):  # else nothing was left to try with
+                    self._set_full(False)
+                self._act(work, answers)
 
     async def _commit(self, work: Work) -> list[Repeat | None]:
-        while True:
+        """Tries until it succeeds; work that turns out to hold nothing any more has succeeded."""
+        while len(work):
             try:
                 answers = await self._store.commit(work.batch())
             except StoreFull as full:
-                self.is_full = True
+                self._set_full(True)
                 self._turn_away(work, str(full))
                 self._turn_away(self.gathering, str(full))
-                await self._filled.wait(self._clock.now() + 1_000)
+                self._emptied.ring()
+                await self._filled.wait(self._clock.now() + FULL_RETRY_MS)
             else:
                 self.commits += 1
-                self.is_full = False
                 return answers
+        return []
+
+    def refuses_now(self) -> bool:
+        """Whether a request that came now would surely find no room. After a while one is let
+        through again, since nothing else may be there to try with.
+        """
+        return self.is_full and self._clock.now() < self._try_at
+
+    def _set_full(self, is_full: bool) -> None:
+        self.is_full = self._timers.is_held = is_full
+        self._try_at = self._clock.now() + FULL_RETRY_MS
+
+    def _begin_again(self, work: Work) -> None:
+        """Deadlines of calls that were held up by a full store may have passed before anyone was
+        called: their attempts begin again, which raises `attempt` and counts no failure.
+        """
+        keys = dict.fromkeys(call.key for call in work.calls)
+        work.calls = []
+        self._mailbox.post([Posted(key, Recovered()) for key in keys])
 
     def _turn_away(self, work: Work, reason: str) -> None:
         """Senders must not wait for room; what was accepted before stays and is tried again."""

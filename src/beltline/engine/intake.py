@@ -34,7 +34,7 @@ class Intake:
         """Why nothing can be accepted now; empty where it can."""
         if self.is_closed:
             return "the hub is stopping"
-        if self._committer.is_full:
+        if self._committer.refuses_now():
             return "the store has no room left"
         return ""
 

@@ -13,12 +13,13 @@ from beltline.engine.ports import Bell, Clock, Mailbox, Posted
 
 
 class Moving(msgspec.Struct):
-    """A run in memory. `status` and `crashes` are what its row in the store says; `messages` are
-    the inbox messages that were taken for it; `watched` is the time that the timers hold.
+    """A run in memory. `status` and `crashes` are what its row in the store says (None: not
+    known); `messages` are the inbox messages that were taken for it; `watched` is the time that the
+    timers hold.
     """
 
     run: Run
-    status: Status
+    status: Status | None
     crashes: int = 0
     messages: set[int] = set()
     watched: int = 0
@@ -62,9 +63,14 @@ class MovingRuns:
         if self._by_key.pop(moving.run.key, None) is not None:
             self._bytes -= moving.run.document_bytes
 
-    def grew(self, bytes_more: int) -> None:
-        """A document of a run here changed its size."""
-        self._bytes += bytes_more
+    def grew(self, run: Run, bytes_more: int) -> None:
+        """A run's document changed its size; counts where the run is here."""
+        if bytes_more and run.key in self._by_key:
+            self._bytes += bytes_more
+
+    def watches(self) -> list[tuple[int, bytes]]:
+        """The watches of the runs here, as the timers keep them."""
+        return [(one.watched, key) for key, one in self._by_key.items() if one.watched]
 
     def room(self) -> int:
         """How many more runs may come."""
@@ -90,11 +96,13 @@ class Timers:
     anew, which costs less than one watch an attempt.
     """
 
-    def __init__(self, clock: Clock, mailbox: Mailbox, bell: Bell) -> None:
+    def __init__(self, runs: MovingRuns, clock: Clock, mailbox: Mailbox, bell: Bell) -> None:
+        self._runs = runs
         self._clock = clock
         self._mailbox = mailbox
         self._bell = bell
         self._heap: list[tuple[int, bytes]] = []
+        self.is_held = False  # the store has no room: what could follow could not be recorded
 
     def watch(self, moving: Moving) -> None:
         """Sees to it that the run is looked at in time."""
@@ -102,7 +110,12 @@ class Timers:
         if at is None or (moving.watched and moving.watched <= at):
             return
         moving.watched = at
-        heapq.heappush(self._heap, (at, moving.run.key))
+        if len(self._heap) > 2 * len(self._runs) + 1_000:
+            # Most are of runs that have ended.
+            self._heap = self._runs.watches()
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, (at, moving.run.key))
         if self._heap[0][0] == at:
             self._bell.ring()
 
@@ -111,8 +124,11 @@ class Timers:
         while True:
             now = self._clock.now()
             due: list[Posted] = []
-            while self._heap and self._heap[0][0] <= now:
+            while self._heap and self._heap[0][0] <= now and not self.is_held:
                 due.append(Posted(heapq.heappop(self._heap)[1], TimePassed()))
             if due:
                 self._mailbox.post(due)
-            await self._bell.wait(self._heap[0][0] if self._heap else None)
+            if self.is_held:
+                await self._bell.wait(now + 1_000)
+            else:
+                await self._bell.wait(self._heap[0][0] if self._heap else None)

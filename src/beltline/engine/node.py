@@ -40,11 +40,12 @@ class Node:
         self.store = store
         self.clock = clock
         self.runs = MovingRuns(limits)
-        self.timers = Timers(clock, mailbox, new_bell())
+        self.timers = Timers(self.runs, clock, mailbox, new_bell())
         self.loader = Loader(store, processes, mailbox, self.runs, clock, new_bell(), limits)
         self.committer = Committer(
             store,
             transport,
+            mailbox,
             self.runs,
             self.timers,
             clock,

@@ -341,11 +341,10 @@ class Store(Protocol):
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """Something for the belt to decide on. `message` is the inbox row to delete with it."""
+    """Something for the belt to decide on."""
 
     key: bytes
     input: Input
-    message: int | None = None
 
 
 class Mailbox(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from beltline.catalog.invocation import Invocation
 from beltline.core.events import Error
 from beltline.core.inputs import Answered, AttemptFailed
 from beltline.core.limits import Limits
@@ -19,15 +20,21 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def answer_of(call: Dispatched, outcome: Any, limits: Limits) -> Answer:
-    """The answer for what a handler returned. Whatever that is, this does not raise."""
+def answer_of(
+    call: Dispatched, outcome: Any, invocation: Invocation | None, limits: Limits
+) -> Answer:
+    """The answer for what the handler of `invocation` returned. This does not raise, whatever the
+    outcome is.
+    """
     try:
-        return _answer_of(call, outcome, limits)
+        return _answer_of(call, outcome, invocation, limits)
     except Exception as wrong:
         return failed(call, "result", f"the result cannot be read: {_text_of(wrong)}", final=True)
 
 
-def _answer_of(call: Dispatched, outcome: Any, limits: Limits) -> Answer:
+def _answer_of(
+    call: Dispatched, outcome: Any, invocation: Invocation | None, limits: Limits
+) -> Answer:
     asked = call.call
     if type(outcome) is Retry:
         after = outcome.after_s
@@ -42,6 +49,9 @@ def _answer_of(call: Dispatched, outcome: Any, limits: Limits) -> Answer:
         )
     if type(outcome) is Reject:
         return failed(call, "reject", _text_of(outcome.reason), final=True)
+    if invocation is not None and not invocation.fits(outcome):
+        text = f"the handler gave {type(outcome).__name__}, which its module does not declare"
+        return failed(call, "result", text, final=True)
     try:
         # Through JSON, so that memory holds just what the journal will: no object of the
         # handler's, no type that JSON does not know.

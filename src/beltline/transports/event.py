@@ -141,7 +141,8 @@ class EventTransport:
 
     def answer(self, call: Dispatched, outcome: Any) -> Answer:
         """What a handler's outcome means."""
-        return answer_of(call, outcome, self._limits)
+        invocation = self._find(call.call.step.implementation)
+        return answer_of(call, outcome, invocation, self._limits)
 
     def post(self, answers: list[Posted]) -> None:
         """Answers go to the belt."""

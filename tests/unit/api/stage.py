@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ async def running_stage(
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
-        new_bell=AsyncioBell,
+        new_bell=partial(AsyncioBell, clock),
         new_reply=AsyncioReply,
         report=lambda *told: None,
         limits=limits,

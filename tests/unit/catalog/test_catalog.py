@@ -146,7 +146,8 @@ async def test_an_invocation_reads_calls_and_writes() -> None:
     assert config == GreetConfig(name="Anna")
     handler: Any = invocation.module.handler
     result = await handler(config, None)
-    assert invocation.encode(result) == {"text": "Hello, Anna", "note": None}
+    assert invocation.fits(result)
+    assert msgspec.to_builtins(result) == {"text": "Hello, Anna", "note": None}
 
 
 def test_a_plain_function_is_told_from_a_coroutine() -> None:
@@ -177,5 +178,4 @@ def test_plain_parameters_are_an_object() -> None:
 def test_a_result_of_another_type_is_refused(result: Any) -> None:
     invocation = Catalog([make("greet")]).invocation("greet@1")
     assert invocation is not None
-    with pytest.raises(TypeError, match="greet@1"):
-        invocation.encode(result)
+    assert not invocation.fits(result)

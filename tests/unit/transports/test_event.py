@@ -102,6 +102,13 @@ async def stage(limits: Limits = PRODUCTION, **modules: Callable[..., Any]) -> A
         await made.transport.close()
 
 
+def nested(depth: int) -> Any:
+    made: Any = None
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
 async def quick(config: NumberConfig, context: Context) -> dict[str, Any]:
     return {"number": config.number}
 
@@ -242,24 +249,54 @@ async def test_what_is_no_json_or_too_much_is_refused() -> None:
         return object()
 
     async def deep(config: NumberConfig, context: Context) -> Any:
-        made: Any = None
-        for _ in range(100_000):
-            made = [made]
-        return {"deep": made}
+        return {"deep": nested(100_000)}
+
+    async def deeper_than_allowed(config: NumberConfig, context: Context) -> Any:
+        return {"deep": nested(PRODUCTION.result_depth)}
 
     async def huge(config: NumberConfig, context: Context) -> Any:
         return {"text": "x" * PRODUCTION.result_bytes}
 
-    async with stage(odd=odd, strange=strange, deep=deep, huge=huge) as made:
-        found = await made.answers(*(made.call(n) for n in ("odd", "strange", "deep", "huge")))
+    modules = {"odd": odd, "strange": strange, "deep": deep, "huge": huge}
+    async with stage(PRODUCTION, **modules, deeper=deeper_than_allowed) as made:
+        found = await made.answers(*(made.call(name) for name in (*modules, "deeper")))
     kinds = {name: (answer.error.kind, answer.final) for name, answer in found.items()}
     assert kinds == {
         "odd": ("result", True),
         "strange": ("result", True),
         "deep": ("result", True),
         "huge": ("limit", True),
+        "deeper": ("limit", True),
     }
     assert "result_bytes" in found["huge"].error.message
+
+
+async def test_what_a_handler_tells_is_taken_with_care() -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    async def rejects(config: NumberConfig, context: Context) -> Reject:
+        return Reject(Unprintable())  # type: ignore[arg-type]
+
+    async def raises(config: NumberConfig, context: Context) -> dict[str, Any]:
+        raise ValueError("half \ud800")
+
+    async def waits(config: NumberConfig, context: Context) -> Retry:
+        return Retry("later", after_s=float("inf"))
+
+    async def lists(config: NumberConfig, context: Context) -> Any:
+        return [1]
+
+    async with stage(rejects=rejects, raises=raises, waits=waits, lists=lists) as made:
+        found = await made.answers(*(made.call(n) for n in ("rejects", "raises", "waits", "lists")))
+    told = {name: (answer.error.kind, answer.error.message) for name, answer in found.items()}
+    assert told == {
+        "rejects": ("reject", "a Unprintable that cannot be printed"),
+        "raises": ("exception", "ValueError: half ?"),
+        "waits": ("result", "Retry.after_s must be zero or more seconds"),
+        "lists": ("result", "the handler gave list, which its module does not declare"),
+    }
 
 
 async def test_wrong_parameters_and_unknown_modules_are_told() -> None:
