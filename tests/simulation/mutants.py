@@ -193,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             _COMMITTER,
             "_commit",
-            "await self._filled.wait(self._clock.now() + FULL_RETRY_MS)",
+            "self._set_full(True)",
             "return [None] * len(work.newcomers)",
         ),
     ),
@@ -237,7 +237,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _BELT,
             "_settle",
             "if changed and (status != moving.status or moving.crashes):",
-            "if changed and (status != moving.status):",
+            "if changed and not moving.crashes and status != moving.status:",
         ),
     ),
     mutant(

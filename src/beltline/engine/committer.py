@@ -93,8 +93,10 @@ class Committer:
                 answers = await self._commit(work)
                 if self.is_full or was_full:
                     self._begin_again(work)
-                if len(work):  # else nothing was left to try with
+                if len(work):
                     self._set_full(False)
+                else:  # nothing was left to try with: what falls due next is the next try
+                    self._timers.is_held = False
                 self._act(work, answers)
 
     async def _commit(self, work: Work) -> list[Repeat | None]:
