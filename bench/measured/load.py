@@ -22,7 +22,14 @@ from beltline.cli.opening import Opened, opened_store
 from beltline.composition import publish_files, running_hub
 from beltline.core.limits import PRODUCTION
 from beltline.engine.ids import RunIds
-from beltline.engine.ports import Acceptance, Batch, JournalRow, NewRequest, NewRun, RunFilter
+from beltline.engine.records import (
+    Acceptance,
+    Batch,
+    JournalRow,
+    NewRequest,
+    NewRun,
+    RunFilter,
+)
 from beltline.settings import open_home
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook

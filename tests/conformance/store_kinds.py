@@ -11,7 +11,15 @@ from pathlib import Path
 
 from beltline.engine.ports import Store
 from beltline.stores import open_store
+from tests.simulation.store import FolderStore
+
+
+async def open_folder(folder: Path) -> Store:
+    """The simulation's model of a store, which the engine is tested on."""
+    return FolderStore(folder)
+
 
 KINDS: dict[str, Callable[[Path], Awaitable[Store]]] = {
+    "simulated": open_folder,
     "sqlite": lambda folder: open_store(f"sqlite:///{folder / 'hub.db'}", exclusive=True),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 AT_ONCE = 0
+OUTRANKING = ("cancelled", "stopped")  # statuses that are told also while the run is owned
 
 
 @dataclass
@@ -22,6 +23,11 @@ class ModelRun:
     crashes: int = 0
     journal: dict[int, bytes] = field(default_factory=dict)
 
+    @property
+    def shown(self) -> str:
+        """The status that people see."""
+        return "moving" if self.owned and self.status not in OUTRANKING else self.status
+
     def claimable(self, now: int, crashes: int) -> bool:
         """Whether a claim may take it."""
         if self.owned or self.ready_at is None or self.ready_at > now:
@@ -34,6 +40,7 @@ class Model:
     """The whole store."""
 
     source: dict[bytes, str] = field(default_factory=dict)
+    request_bytes: dict[bytes, int] = field(default_factory=dict)
     held: set[bytes] = field(default_factory=set)
     run: dict[bytes, ModelRun] = field(default_factory=dict)
     identity: dict[tuple[str, str], tuple[int, bytes, bytes]] = field(default_factory=dict)
@@ -58,6 +65,10 @@ class Model:
         run = self.run[key]
         if not run.owned:
             run.ready_at = at if run.ready_at is None else min(run.ready_at, at)
+
+    def size(self, key: bytes) -> int:
+        """The bytes that are loaded of a run."""
+        return self.request_bytes[key] + sum(map(len, self.run[key].journal.values()))
 
     def release(self, source: str, version_id: int, now: int, limit: int) -> int:
         """Starts the oldest held requests of a source."""
@@ -90,7 +101,7 @@ class Model:
             "ready": sum(run.ready_at is not None for run in free),
             "owned": len(self.run) - len(free),
             "held": len(self.held),
-            "stopped": sum(run.status == "stopped" for run in free),
+            "stopped": sum(run.status == "stopped" for run in self.run.values()),
         }
 
     def listed(self) -> list[tuple[bytes, str, int | None, bool, int]]:
@@ -101,6 +112,5 @@ class Model:
                 rows.append((key, "waiting", None, False, 0))
             else:
                 run = self.run[key]
-                status = "moving" if run.owned else run.status
-                rows.append((key, status, run.version_id, run.owned, run.crashes))
+                rows.append((key, run.shown, run.version_id, run.owned, run.crashes))
         return rows

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from beltline.core.run import Status
-from beltline.engine.ports import (
+from beltline.engine.ports import Store
+from beltline.engine.records import (
     Acceptance,
     Batch,
     JournalRow,
     NewRequest,
     NewRun,
     RunChange,
-    Store,
+    StoredRun,
 )
 
+ANY_SIZE = 10**12  # more bytes than any test stores
 VERSION = 7  # stores keep the number of a version without asking whether there is one
 
 
@@ -92,9 +94,16 @@ async def change(
     await store.commit(Batch(changes=[RunChange(key(number), status, ready_at, owned)]))
 
 
+async def claim(
+    store: Store, now: int, limit: int, *, crashes: int = 0, max_bytes: int = ANY_SIZE
+) -> list[StoredRun]:
+    """Claims, and gives the runs."""
+    return (await store.claim(now, limit, crashes=crashes, max_bytes=max_bytes)).runs
+
+
 async def claimed(store: Store, now: int = 10_000, limit: int = 100, crashes: int = 0) -> list[int]:
     """Claims, and gives the numbers of the runs."""
-    return numbers(run.key for run in await store.claim(now, limit, crashes=crashes))
+    return numbers(run.key for run in await claim(store, now, limit, crashes=crashes))
 
 
 def numbers(keys: object) -> list[int]:

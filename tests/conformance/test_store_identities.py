@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from beltline.engine.ports import (
+from beltline.engine.ports import NotFound, Store
+from beltline.engine.records import (
     Acceptance,
     Batch,
     JournalRow,
-    NotFound,
     Repeat,
     RunChange,
-    Store,
 )
+from tests.conformance.conftest import Reopen
 from tests.conformance.store_rows import accept, held, key, new_request, started
 
 
@@ -84,6 +84,38 @@ async def test_nothing_of_a_repeat_is_stored(store: Store) -> None:
     _, run = await store.run(key(2))
     assert run is not None
     assert run.entries == [b"entry 0"]
+
+
+async def test_purging_removes_the_identities_that_are_free_again(
+    store: Store, reopen: Reopen
+) -> None:
+    def lead(number: int, name: str, at: int, until: int) -> Acceptance:
+        return started(new_request(number, accepted_at=at, identity=name, identity_until=until))
+
+    await accept(store, *(lead(number, f"lead {number}", 0, 100 + number) for number in range(5)))
+    await accept(store, started(new_request(5)), started(new_request(6, source="other")))
+    assert await store.purge_identities(99, 9) == 0
+    assert await store.purge_identities(103, 3) == 3
+    assert await store.purge_identities(103, 3) == 1
+    assert await store.purge_identities(103, 3) == 0
+    store = await reopen(store)
+    repeat = lead(14, "lead 4", 0, 999)
+    assert await store.commit(Batch(acceptances=[repeat])) == [Repeat(key(4), same_body=True)]
+    await accept(store, lead(13, "lead 3", 0, 104))  # forgotten, so that any time is free
+    assert await store.purge_identities(104, 0) == 0
+    assert await store.purge_identities(104, 9) == 2
+    for number in range(7):  # the requests stay
+        assert (await store.run(key(number)))[0].key == key(number)
+
+
+async def test_an_identity_that_was_taken_anew_is_purged_by_its_new_time(store: Store) -> None:
+    for number, at in ((1, 0), (2, 100)):
+        await accept(
+            store,
+            started(new_request(number, accepted_at=at, identity="a", identity_until=at + 100)),
+        )
+    assert await store.purge_identities(199, 9) == 0
+    assert await store.purge_identities(200, 9) == 1
 
 
 async def test_requests_without_an_identity_are_never_repeats(store: Store) -> None:

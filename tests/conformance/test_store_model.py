@@ -20,21 +20,20 @@ from hypothesis.stateful import (
 )
 
 from beltline.core.run import Status
-from beltline.engine.ports import (
+from beltline.engine.ports import NotFound, Store
+from beltline.engine.records import (
     Acceptance,
     Batch,
     JournalRow,
     NewRun,
-    NotFound,
     Repeat,
     RunChange,
     RunFilter,
-    Store,
     StoredRun,
 )
 from tests.conformance.store_kinds import KINDS
 from tests.conformance.store_model import Model, ModelRun
-from tests.conformance.store_rows import key, new_request
+from tests.conformance.store_rows import ANY_SIZE, key, new_request
 
 T = TypeVar("T")
 TIMES = st.integers(1, 30)
@@ -117,6 +116,7 @@ class StoreMachine(RuleBasedStateMachine):
                 request.body_hash,
             )
         self.model.source[request.key] = request.source
+        self.model.request_bytes[request.key] = len(request.body) + len(request.meta)
         if run is None:
             self.model.held.add(request.key)
         else:
@@ -155,17 +155,41 @@ class StoreMachine(RuleBasedStateMachine):
                 self.model.let_go(run_key, change.ready_at)
         assert self.wait(self.store.commit(batch)) == []
 
-    @rule(now=TIMES, limit=st.integers(0, 4), crashes=st.sampled_from([0, 0, 0, 1, 2, 5]))
-    def claim(self, now: int, limit: int, crashes: int) -> None:
+    @rule(
+        now=TIMES,
+        limit=st.integers(0, 4),
+        crashes=st.sampled_from([0, 0, 0, 1, 2, 5]),
+        max_bytes=st.sampled_from([1, 90, 150, ANY_SIZE, ANY_SIZE]),
+    )
+    def claim(self, now: int, limit: int, crashes: int, max_bytes: int) -> None:
         may = {k: run for k, run in self.model.run.items() if run.claimable(now, crashes)}
-        claimed = self.wait(self.store.claim(now, limit, crashes=crashes))
+        answer = self.wait(self.store.claim(now, limit, crashes=crashes, max_bytes=max_bytes))
+        claimed = answer.runs
         assert {run.key for run in claimed} <= set(may)
         times = [self.model.run[run.key].ready_at for run in claimed]
         # Which of two with the same time comes first is not promised.
-        assert times == sorted(run.ready_at or 0 for run in may.values())[:limit]
+        assert times == sorted(run.ready_at or 0 for run in may.values())[: len(claimed)]
         for run in claimed:
             self.compare_run(run)
             self.model.run[run.key].owned = True
+            del may[run.key]
+        assert answer.more == bool(may)
+        size = sum(self.model.size(run.key) for run in claimed)
+        assert size <= max_bytes or len(claimed) == 1
+        if may and len(claimed) < limit:  # the next one did not fit
+            earliest = min(run.ready_at or 0 for run in may.values())
+            nexts = [self.model.size(k) for k, run in may.items() if run.ready_at == earliest]
+            assert claimed
+            assert size + max(nexts) > max_bytes
+
+    @rule(now=TIMES, limit=st.integers(0, 2))
+    def purge_identities(self, now: int, limit: int) -> None:
+        free = [name for name, (until, *_) in self.model.identity.items() if until <= now]
+        assert self.wait(self.store.purge_identities(now, limit)) == min(limit, len(free))
+        # Which of them went is not promised; they are all asked for, so that it is known.
+        assert self.wait(self.store.purge_identities(now, 100)) == max(0, len(free) - limit)
+        for name in free:
+            del self.model.identity[name]
 
     @rule(data=st.data())
     def claim_one(self, data: st.DataObject) -> None:

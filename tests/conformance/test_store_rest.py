@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from beltline.core.run import Status
-from beltline.engine.ports import (
-    NotFound,
+from beltline.engine.ports import NotFound, Store
+from beltline.engine.records import (
     RunFilter,
     RunRecord,
-    Store,
     StoredRun,
     TokenRecord,
 )
@@ -22,6 +21,7 @@ from tests.conformance.store_rows import (
     VERSION,
     accept,
     change,
+    claim,
     claimed,
     held,
     key,
@@ -41,7 +41,7 @@ async def test_release_gives_the_oldest_requests_of_a_source_a_run(store: Store)
     assert await store.release("site-form", 9, 500, 3) == 3
     assert await store.held(None) == {"site-form": 1, "other": 1}
     assert await store.next_ready_at() == 500
-    runs = await store.claim(500, 9, crashes=0)
+    runs = await claim(store, 500, 9)
     assert numbers(run.key for run in runs) == [1, 2, 3]
     assert runs[0] == StoredRun(
         key(1), 9, 0, new_request(1).body, new_request(1).meta, entries=[], messages=[]
@@ -142,7 +142,7 @@ async def test_reading_a_run_does_not_take_it(store: Store) -> None:
         await store.run(key(2))
 
 
-async def test_the_status_is_of_the_last_letting_go_or_moving(store: Store) -> None:
+async def test_the_status_is_of_the_row_or_moving_while_the_run_is_owned(store: Store) -> None:
     await accept(store, started(new_request(1), status="waiting"))
     assert (await store.run(key(1)))[0].status == "moving"
     await change(store, 1, "parked", 7)
@@ -150,6 +150,24 @@ async def test_the_status_is_of_the_last_letting_go_or_moving(store: Store) -> N
     await store.claim_one(key(1))
     record = (await store.run(key(1)))[0]
     assert (record.status, record.owned) == ("moving", True)
+
+
+async def test_a_run_is_told_as_stopped_also_while_another_branch_of_it_moves(
+    store: Store,
+) -> None:
+    await accept(store, moving(1), moving(2))
+    await change(store, 1, "stopped", owned=True)
+    record, _ = await store.run(key(1))
+    assert (record.status, record.owned) == ("stopped", True)
+    assert await store.runs(RunFilter(status="stopped"), 9) == [record]
+    assert await listed(store, RunFilter(status="moving")) == [2]
+    assert await store.counts() == {"ready": 0, "owned": 2, "held": 0, "stopped": 1}
+    await store.recover()
+    assert await claimed(store, crashes=1) == [1, 2]
+    assert await listed(store, RunFilter(status="stopped")) == [1]
+    await change(store, 1, "moving", owned=True)  # a person has mended it
+    assert await listed(store, RunFilter(status="stopped")) == []
+    assert (await store.counts())["stopped"] == 0
 
 
 async def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
@@ -188,7 +206,7 @@ async def test_runs_are_filtered_by_the_status_that_the_list_shows(store: Store)
     for number, status in enumerate(statuses):
         await accept(store, moving(number), moving(10 + number))
         await change(store, number, status)
-        await change(store, 10 + number, status, owned=True)  # moving, whatever the row says
+        await change(store, 10 + number, status, owned=True)
     await accept(store, held(20))
     for number, status in enumerate(statuses):
         found = await store.runs(RunFilter(status=status), 99)
@@ -197,7 +215,9 @@ async def test_runs_are_filtered_by_the_status_that_the_list_shows(store: Store)
         if status == "waiting":
             expected = [20, number]
         if status == "moving":
-            expected = [15, 14, 13, 12, 11, 10, number]
+            expected = [15, 14, 13, 12, number]  # owned, whatever else the row says
+        if status in ("cancelled", "stopped"):
+            expected = [10 + number, number]
         assert numbers(record.key for record in found) == expected
     await accept(store, moving(30), moving(31))
     await change(store, 30, "stopped")
@@ -215,7 +235,7 @@ async def test_counts_follow_the_runs(store: Store) -> None:
     await store.release("site-form", VERSION, 0, 1)
     assert await store.counts() == {"ready": 2, "owned": 0, "held": 2, "stopped": 1}
     await store.claim_one(key(1))
-    assert await store.counts() == {"ready": 2, "owned": 1, "held": 2, "stopped": 0}
+    assert await store.counts() == {"ready": 2, "owned": 1, "held": 2, "stopped": 1}
 
 
 # Values, tokens, sources
@@ -316,7 +336,7 @@ async def test_a_backup_never_writes_over_a_file(store: Store, tmp_path: Path) -
 async def test_closing_finishes_what_is_under_way(store: Store, reopen: Reopen) -> None:
     await accept(store, ready(1))
     posted = asyncio.ensure_future(store.post(key(1), b"hello", 0))
-    claiming = asyncio.ensure_future(store.claim(5, 1, crashes=0))
+    claiming = asyncio.ensure_future(claim(store, 5, 1))
     await asyncio.sleep(0)  # both have asked
     store = await reopen(store)
     assert await posted == 1

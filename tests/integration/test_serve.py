@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from beltline.engine.ports import RunFilter, RunRecord
+from beltline.engine.records import RunFilter, RunRecord
 from beltline.stores import open_store
 
 MODULE = '''\

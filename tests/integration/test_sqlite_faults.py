@@ -16,14 +16,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from beltline.engine.ports import (
-    Batch,
-    JournalRow,
-    NotFound,
-    RunChange,
-    StoreBroken,
-    StoreFull,
-)
+from beltline.engine.ports import NotFound, StoreBroken, StoreFull
+from beltline.engine.records import Batch, JournalRow, RunChange
 from beltline.stores import StoreUnavailable
 from beltline.stores.sqlite import connection, threads
 from beltline.stores.sqlite.store import SqliteStore

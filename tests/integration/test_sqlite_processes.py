@@ -12,7 +12,7 @@ import pytest
 
 from beltline.engine.ports import NotFound
 from beltline.stores import StoreInUse, open_store
-from tests.conformance.store_rows import key
+from tests.conformance.store_rows import claim, key
 
 # Accepts run 1 and says so; then run 2, and is killed at the point that the second argument names.
 CHILD = """
@@ -77,7 +77,7 @@ async def test_a_kill_loses_nothing_that_was_committed(
     store = await open_store(f"sqlite:///{path}", exclusive=True)
     try:
         assert await store.recover() == 1 + second_is_there
-        runs = await store.claim(0, 9, crashes=1)
+        runs = await claim(store, 0, 9, crashes=1)
         assert [run.entries for run in runs] == [[b"entry 0"]] * (1 + second_is_there)
         if not second_is_there:
             with pytest.raises(NotFound):

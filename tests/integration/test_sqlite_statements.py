@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from array import array
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import apsw.ext
 import pytest
 
-from beltline.engine.ports import RunFilter
+from beltline.engine.records import Acceptance, NewRun, RunFilter
 from beltline.stores.sqlite import buffers, claims, commits, inbox, memory, processes, reading
 from beltline.stores.sqlite.many_rows import LONGEST, ManyRows
 from beltline.stores.sqlite.store import SqliteStore
-from tests.conformance.store_rows import accept, held, key
+from tests.conformance.store_rows import accept, claim, held, key, new_request, ready
 
 
 @pytest.fixture
@@ -102,6 +104,48 @@ async def test_counts_and_lists_of_many_held_requests_are_right(store: SqliteSto
     await accept(store, *(held(number) for number in range(3_000)))
     assert await store.release("site-form", 1, 5, 1_000) == 1_000
     assert await store.counts() == {"ready": 1_000, "owned": 0, "held": 2_000, "stopped": 0}
-    found = await store.claim(5, 700, crashes=0)
+    found = await claim(store, 5, 700)
     assert [run.key for run in found] == [key(number) for number in range(700)]
     assert len(await store.runs(RunFilter(status="moving"), 10_000)) == 700
+
+
+async def test_a_claim_looks_at_about_as_many_runs_as_fit(store: SqliteStore) -> None:
+    await accept(store, *(ready(number, number) for number in range(600)))
+    looks: list[int] = []
+
+    def note_look(_db: object, statement: str, values: Any) -> bool:
+        if statement == claims.FIND_READY:
+            looks.append(values[2])
+        return True
+
+    size = sum(len(part) for run in await claim(store, 0, 1) for part in (run.body, run.meta))
+    store._writer.db.exec_trace = note_look
+    assert len(await claim(store, 600, 512, max_bytes=70 * size)) < 80
+    first, second = looks
+    assert first == claims.FIRST_LOOK
+    assert 6 <= second < 30
+    looks.clear()
+    assert len(await claim(store, 600, 512)) == 512
+    assert looks == [claims.FIRST_LOOK, 512 - claims.FIRST_LOOK]
+
+
+@pytest.mark.parametrize(("number", "size"), [(4, 4_000_000), (32, 500_000), (3_200, 5_000)])
+async def test_claiming_takes_little_more_memory_than_the_runs(
+    store: SqliteStore, number: int, size: int
+) -> None:
+    requests = [new_request(each, body=b"b" * size) for each in range(number)]
+    runs = [NewRun(request.key, 1, "waiting", 0, owned=False) for request in requests]
+    await accept(store, *map(Acceptance, requests, runs))
+    total = number * size
+    del requests
+    before = apsw.memory_used()
+    apsw.memory_high_water(True)
+    tracemalloc.start()
+    try:
+        found = await claim(store, 0, number)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == number
+    # Pages in caches, and what one pack takes on its way, come to less than these runs do.
+    assert peak + apsw.memory_high_water() - before < 2 * total

@@ -12,7 +12,8 @@ import apsw
 import apsw.ext
 import pytest
 
-from beltline.engine.ports import Batch, JournalRow, NotFound
+from beltline.engine.ports import NotFound
+from beltline.engine.records import Batch, JournalRow
 from beltline.stores import (
     NotAStore,
     StoreInUse,

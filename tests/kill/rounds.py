@@ -22,7 +22,8 @@ import msgspec
 
 from beltline.core.events import Journal, StepCompleted
 from beltline.engine.ids import key_of
-from beltline.engine.ports import RunFilter, Store
+from beltline.engine.ports import Store
+from beltline.engine.records import RunFilter
 from beltline.stores import open_store
 from tests.kill.home import STEPS
 

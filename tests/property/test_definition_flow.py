@@ -92,11 +92,7 @@ def play(graph: Graph) -> Iterator[tuple[int, frozenset[int], tuple[int, ...]]]:
         running, gathering, done = state
         arrived = [target for target in targets if target not in graph.joins]
         joined = [target for target in targets if target in graph.joins]
-        return (
-            tuple(sorted([*running, *arrived])),
-            tuple(sorted({*gathering, *joined})),
-            done,
-        )
+        return tuple(sorted([*running, *arrived])), tuple(sorted({*gathering, *joined})), done
 
     def fire(state: State) -> State:
         """Lets joins fire as long as one can."""

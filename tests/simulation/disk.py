@@ -12,22 +12,22 @@ from pathlib import Path
 import msgspec
 
 from beltline.core.run import Status
-from beltline.engine.ports import (
+from beltline.engine.ports import NotFound, StoreBroken
+from beltline.engine.records import (
     Batch,
     JournalRow,
     Message,
     NewRequest,
-    NotFound,
     Repeat,
     RunChange,
     RunRecord,
-    StoreBroken,
     StoredRun,
     StoredVersion,
     TokenRecord,
 )
 
 MANY_CRASHES = 5  # asking for this number asks for all greater ones too
+OUTRANKING: tuple[Status, ...] = ("cancelled", "stopped")  # told also while the run is owned
 
 
 class RunRow(msgspec.Struct):
@@ -146,8 +146,8 @@ class Disk(msgspec.Struct):
         if not change.owned and any(m.key == change.key for m in self.inbox.values()):
             row.ready_at = 0
 
-    def take(self, now: int, limit: int, crashes: int) -> list[bytes]:
-        """Takes runs that are ready; gives their keys."""
+    def take(self, now: int, limit: int, crashes: int, max_bytes: int) -> tuple[list[bytes], bool]:
+        """Takes runs that are ready; gives their keys, and whether others are left."""
         ready = [
             (row.ready_at, number, key)
             for number, (key, row) in enumerate(self.runs.items())
@@ -156,10 +156,22 @@ class Disk(msgspec.Struct):
             and row.ready_at <= now
             and (row.crashes == crashes or row.crashes > crashes >= MANY_CRASHES)
         ]
-        keys = [key for _, _, key in sorted(ready)[:limit]]
+        keys: list[bytes] = []
+        left = max_bytes
+        for _, _, key in sorted(ready)[:limit]:
+            left -= self._size(key)
+            if left < 0 and keys:
+                break
+            keys.append(key)
         for key in keys:
             self.runs[key].owned = True
-        return keys
+        return keys, len(keys) < len(ready)
+
+    def _size(self, key: bytes) -> int:
+        """The bytes of a run that are loaded."""
+        request = self.requests[key]
+        entries = sum(len(row.entry) for row in self.journal.get(key, ()))
+        return len(request.body) + len(request.meta) + entries
 
     def stored(self, key: bytes) -> StoredRun:
         """A run with all that its state is folded from."""
@@ -186,7 +198,7 @@ class Disk(msgspec.Struct):
             source=request.source,
             process=request.process,
             version_id=row.version_id or None,
-            status="moving" if row.owned else row.status,
+            status="moving" if row.owned and row.status not in OUTRANKING else row.status,
             ready_at=row.ready_at,
             accepted_at=request.accepted_at,
             owned=row.owned,
@@ -212,6 +224,13 @@ class Disk(msgspec.Struct):
         self.messages += 1
         self.inbox[self.messages] = Message(self.messages, key, body)
         return self.messages
+
+    def purge_identities(self, now: int, limit: int) -> int:
+        """Removes identities that are free again; gives their number."""
+        free = [name for name, identity in self.identities.items() if identity.until <= now]
+        for name in free[:limit]:
+            del self.identities[name]
+        return len(free[:limit])
 
     def release(self, source: str, version_id: int, now: int, limit: int) -> int:
         """Gives held requests runs; gives their number."""

@@ -16,7 +16,8 @@ import msgspec
 from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_command
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
-from beltline.engine.ports import NewRequest, Repeat, StoreFull
+from beltline.engine.ports import StoreFull
+from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.work import Accepted
 from tests.simulation import workload
 from tests.simulation.disk import Disk

@@ -14,16 +14,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from beltline.engine.ports import (
+from beltline.engine.ports import NotFound, StoreBroken
+from beltline.engine.records import (
     Batch,
+    Claimed,
     Format,
     JournalRow,
     Message,
-    NotFound,
     Repeat,
     RunFilter,
     RunRecord,
-    StoreBroken,
     StoredRun,
     StoredVersion,
     TokenRecord,
@@ -127,9 +127,9 @@ class SimulatedStore:
         )
         return answers
 
-    async def claim(self, now: int, limit: int, *, crashes: int) -> list[StoredRun]:
-        keys = await self._write(lambda: self._disk.take(now, limit, crashes))
-        return await self._loaded(keys)
+    async def claim(self, now: int, limit: int, *, crashes: int, max_bytes: int) -> Claimed:
+        keys, more = await self._write(lambda: self._disk.take(now, limit, crashes, max_bytes))
+        return Claimed(await self._loaded(keys), more)
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         def take() -> list[bytes]:
@@ -282,7 +282,7 @@ class SimulatedStore:
                 "ready": sum(row.ready_at is not None for row in idle),
                 "owned": len(rows) - len(idle),
                 "held": len(self._disk.held),
-                "stopped": sum(row.status == "stopped" for row in idle),
+                "stopped": sum(row.status == "stopped" for row in rows),
             }
 
         found: dict[str, int] = await self._read(count)
@@ -315,6 +315,10 @@ class SimulatedStore:
             return len(gone)
 
         number: int = await self._write(purge)
+        return number
+
+    async def purge_identities(self, now: int, limit: int) -> int:
+        number: int = await self._write(lambda: self._disk.purge_identities(now, limit))
         return number
 
     async def tokens(self) -> list[TokenRecord]:

@@ -17,13 +17,8 @@ from typing import Any
 
 from beltline.core.model import Process
 from beltline.engine.node import Node
-from beltline.engine.ports import (
-    JournalRow,
-    Posted,
-    StoreBroken,
-    StoredVersion,
-    StoreFull,
-)
+from beltline.engine.ports import Posted, StoreBroken, StoreFull
+from beltline.engine.records import JournalRow, StoredVersion
 from tests.simulation import workload
 from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options, draw

@@ -122,11 +122,9 @@ class _Address:
         query = read_query(operation, scope["query_string"])
         raw = b""
         if operation.text_media:
-            most = hub.limits.definition_bytes
-            raw = await read_whole(receive, headers, most, "definition_bytes")
+            raw = await read_whole(receive, headers, hub.limits, "definition_bytes")
         elif operation.body is not None:
-            most = hub.limits.request_body_bytes
-            raw = await read_whole(receive, headers, most, "request_body_bytes")
+            raw = await read_whole(receive, headers, hub.limits)
         body = read_sent(operation, headers, raw, depth=hub.limits.request_depth)
         call = Call(hub, caller, scope["path_params"], query, body)
         return json_answer(operation, await operation.handler(call))

@@ -7,22 +7,22 @@ import asyncio
 from starlette.types import Receive
 
 from beltline.api.problem import Problem
+from beltline.core.limits import Limits
 from beltline.sources.headers import Headers, only_value
-
-# How long a sender may take to send a whole body: one that sends a byte a second would hold its
-# connection for days.
-BODY_WAIT_S = 30.0
 
 
 class SenderGone(Exception):
     """The sender closed the connection before the body was complete: there is nobody to answer."""
 
 
-async def read_whole(receive: Receive, headers: Headers, most: int, limit: str) -> bytes:
-    """The body, with or without a Content-Length.
+async def read_whole(
+    receive: Receive, headers: Headers, limits: Limits, limit: str = "request_body_bytes"
+) -> bytes:
+    """The body, with or without a Content-Length; `limit` names the one that bounds its size.
 
-    Raises `Problem` (413 past `most` bytes, naming `limit`; 408) and `SenderGone`.
+    Raises `Problem` (413 past that limit; 408 past `request_body_wait_ms`) and `SenderGone`.
     """
+    most: int = getattr(limits, limit)
     announced = only_value(headers, b"content-length")
     if announced is not None and announced.isdigit() and int(announced[:20]) > most:
         raise _too_large(most, limit)
@@ -35,13 +35,14 @@ async def read_whole(receive: Receive, headers: Headers, most: int, limit: str) 
     if not message.get("more_body"):
         return body
     try:
-        async with asyncio.timeout(BODY_WAIT_S):
+        async with asyncio.timeout(limits.request_body_wait_ms / 1_000):
             return await _read_on(receive, body, most, limit)
     except TimeoutError:
         raise Problem(
             408,
             "slow-body",
-            f"The body was not complete after {BODY_WAIT_S:g} s. Send it again.",
+            f"The body was not complete after {limits.request_body_wait_ms / 1_000:g} s"
+            " (limit request_body_wait_ms). Send it again.",
             headers={"connection": "close"},
         ) from None
 

@@ -19,11 +19,10 @@ from beltline.definition.source import (
     VerifyNone,
     VerifyStandardWebhooks,
 )
-from beltline.engine.buffers import PAUSED, RELEASED, Buffer, Buffers
+from beltline.engine.buffers import PAUSED, RELEASED, Buffer
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
 
-RELEASE_MOST = 1_000_000  # of one call
 _AT_ONCE = 5_000  # of one commit, so that requests that come in meanwhile hardly wait
 
 State = Literal["paused", "released"]
@@ -75,7 +74,7 @@ class BufferList(msgspec.Struct, frozen=True):
 class ReleaseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many, the oldest first."""
 
-    count: Annotated[int, Meta(ge=1, le=RELEASE_MOST)]
+    count: Annotated[int, Meta(ge=1, description="At most the limit `release_requests`.")]
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -94,7 +93,7 @@ async def list_sources(call: Call[Nothing, Nothing]) -> SourceList:
     return SourceList(
         [
             _source_view(sources[buffer.source], buffer)
-            for buffer in await _buffers(call.hub).states()
+            for buffer in await call.hub.buffers().states()
         ]
     )
 
@@ -104,7 +103,7 @@ async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
     """Lists what each source holds back."""
     known = [
         BufferView(buffer.source, _state(buffer.state), buffer.held)
-        for buffer in await _buffers(call.hub).states()
+        for buffer in await call.hub.buffers().states()
     ]
     names = {view.source for view in known}
     left = [
@@ -119,7 +118,7 @@ async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
 async def pause_source(call: Call[Nothing, Nothing]) -> BufferView:
     """Holds back what the source takes in from now on."""
     hub, source = call.hub, _source(call)
-    await _buffers(hub).pause(source.name)
+    await hub.buffers().pause(source.name)
     hub.source_states.forget()
     return BufferView(source.name, "paused", await _held(hub, source))
 
@@ -130,7 +129,7 @@ async def resume_source(call: Call[Nothing, Nothing]) -> Released:
     hub, source = call.hub, _source(call)
     _require_process(hub, source)  # first: a pause must not end with nowhere to go
     try:
-        released = await _buffers(hub).resume(source.name)
+        released = await hub.buffers().resume(source.name)
     finally:
         hub.source_states.forget()
         hub.wake_runs()
@@ -141,8 +140,11 @@ async def resume_source(call: Call[Nothing, Nothing]) -> Released:
 async def release_requests(call: Call[Nothing, ReleaseBody]) -> Released:
     """Lets go of the oldest requests that the source holds back."""
     hub, source = call.hub, _source(call)
+    most = hub.limits.release_requests
+    if call.body.count > most:
+        raise Problem(422, "wrong-body", f"count is at most {most:,} (limit release_requests).")
     _require_process(hub, source)
-    buffers, count, released = _buffers(hub), call.body.count, 0
+    buffers, count, released = hub.buffers(), call.body.count, 0
     while released < count:
         limit = min(_AT_ONCE, count - released)
         number = await buffers.release(source.name, limit)
@@ -152,14 +154,6 @@ async def release_requests(call: Call[Nothing, ReleaseBody]) -> Released:
             break
     state = PAUSED if await hub.holds_back(source) else RELEASED
     return Released(source.name, _state(state), released, await _held(hub, source))
-
-
-def _buffers(hub: Hub) -> Buffers:
-    """The buffers of the sources as they are now."""
-    sources = hub.sources.values()
-    paused = frozenset(source.name for source in sources if source.release == PAUSED)
-    processes = {source.name: source.process for source in sources}
-    return Buffers(hub.store, hub.processes, hub.clock, processes, paused)
 
 
 def _source_view(source: Source, buffer: Buffer) -> SourceView:

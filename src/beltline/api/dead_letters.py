@@ -11,6 +11,7 @@ from msgspec import Meta
 from beltline.api.access import Role
 from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
+from beltline.api.problem import Problem
 from beltline.api.runs import (
     Moment,
     PageLength,
@@ -24,9 +25,9 @@ from beltline.core.explanation import moment
 from beltline.core.inputs import Cancel, Command, Retry, Skip
 from beltline.engine.ids import id_of
 from beltline.engine.inspection import Inspected, inspect
-from beltline.engine.ports import NotFound, RunFilter, RunRecord
+from beltline.engine.ports import NotFound
+from beltline.engine.records import RunFilter, RunRecord
 
-BULK_MOST = 1_000  # of one call: it stays short, and `next` goes on
 _AT_ONCE = 50  # commands that share a commit
 
 
@@ -71,14 +72,16 @@ class LetterQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which stopped runs to decide about, the newest first, at most `limit`."""
+    """Which stopped runs to decide about, the newest first: `limit` of them, or as many as the
+    limit `bulk_runs` allows.
+    """
 
     process: str | None = None
     source: str | None = None
     since: Moment | None = None
     until: Moment | None = None
     before: RunId | None = None
-    limit: Annotated[int, Meta(ge=1, le=BULK_MOST)] = BULK_MOST
+    limit: Annotated[int, Meta(ge=1, description="At most the limit `bulk_runs`.")] | None = None
 
 
 class RetryMany(Selection, frozen=True, kw_only=True):
@@ -197,7 +200,11 @@ def _stopped_run(inspected: Inspected) -> StoppedRun:
 
 
 async def _ask_many(hub: Hub, wanted: Selection, command: Command) -> AskedMany:
-    records = await hub.store.runs(_filter(wanted), wanted.limit)
+    most = hub.limits.bulk_runs
+    limit = most if wanted.limit is None else wanted.limit
+    if limit > most:
+        raise Problem(422, "wrong-body", f"limit is at most {most:,} (limit bulk_runs).")
+    records = await hub.store.runs(_filter(wanted), limit)
     refused: list[RefusedOne] = []
     for start in range(0, len(records), _AT_ONCE):
         answers = await asyncio.gather(
@@ -205,7 +212,7 @@ async def _ask_many(hub: Hub, wanted: Selection, command: Command) -> AskedMany:
         )
         refused.extend(answer for answer in answers if answer is not None)
     hub.wake_runs()
-    return AskedMany(len(records) - len(refused), refused, _next(records, wanted.limit))
+    return AskedMany(len(records) - len(refused), refused, _next(records, limit))
 
 
 async def _ask_one(hub: Hub, record: RunRecord, command: Command) -> RefusedOne | None:

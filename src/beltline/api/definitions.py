@@ -12,12 +12,12 @@ from beltline.api.operation import Call, Nothing, Text, operation
 from beltline.api.problem import Problem
 from beltline.core.explanation import moment
 from beltline.engine.loader import VersionUnusable
-from beltline.engine.ports import Format, NotFound, StoredVersion
+from beltline.engine.ports import NotFound
 from beltline.engine.processes import Refusal
+from beltline.engine.records import Format, StoredVersion
 
 YAML_MEDIA = ("text/yaml", "application/yaml", "application/x-yaml")
 DEFINITION_MEDIA = (*YAML_MEDIA, "application/json")
-_FINDINGS_MOST = 1_000  # of one answer: a file of 10,000 wrong steps is mended in rounds
 
 
 class ProcessSummary(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ async def show_process(call: Call[VersionQuery, Nothing]) -> ProcessView:
 )
 async def publish_process(call: Call[Nothing, Text]) -> Published:
     """Checks a definition and publishes it as the newest version."""
-    name = call.path["name"]
+    name, most = call.path["name"], call.hub.limits.told_findings
     format: Format = "json" if call.body.media == "application/json" else "yaml"
     try:
         stored, findings = await call.hub.processes.publish(
@@ -120,11 +120,11 @@ async def publish_process(call: Call[Nothing, Text]) -> Published:
         raise Problem(
             422,
             "definition-refused",
-            f"The definition has errors, and nothing was published. The first: "
-            f"{str(refusal.findings[0])[:500]}",
-            findings=[msgspec.to_builtins(found) for found in refusal.findings[:_FINDINGS_MOST]],
+            f"The definition has errors, and nothing was published.{_how_many(refusal, most)}"
+            f" The first: {str(refusal.findings[0])[:500]}",
+            findings=[msgspec.to_builtins(found) for found in refusal.findings[:most]],
         ) from refusal
-    warnings: Any = [msgspec.structs.asdict(found) for found in findings[:_FINDINGS_MOST]]
+    warnings: Any = [msgspec.structs.asdict(found) for found in findings[:most]]
     return Published(
         process=stored.process,
         version=stored.version,
@@ -132,6 +132,14 @@ async def publish_process(call: Call[Nothing, Text]) -> Published:
         published_at=moment(stored.published_at),
         warnings=[FindingView(**warning) for warning in warnings],
     )
+
+
+def _how_many(refusal: Refusal, most: int) -> str:
+    """Says so where not all findings are told."""
+    count = len(refusal.findings)
+    if count <= most:
+        return ""
+    return f" It has {count:,} findings; {most:,} are told (limit told_findings)."
 
 
 async def _view(call: Call[Any, Nothing], stored: StoredVersion) -> ProcessView:

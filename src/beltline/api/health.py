@@ -60,8 +60,13 @@ class _Figures(Collector):
         """Every figure, in the order of the page."""
         node = self._hub.node
         yield _counter(
+            "beltline_decisions",
+            "Decisions of the belt since the start, each a row of a journal.",
+            node.belt.decisions,
+        )
+        yield _counter(
             "beltline_steps_completed",
-            "Decisions of the belt since the start, nearly all of them completed steps.",
+            "Steps of runs that completed with a result since the start.",
             node.belt.steps_completed,
         )
         yield _counter(
@@ -71,7 +76,7 @@ class _Figures(Collector):
         )
         yield _counter(
             "beltline_commits",
-            "Commits of the belt; steps completed over commits is the size of a batch.",
+            "Commits of the belt; decisions over commits is the size of a batch.",
             node.committer.commits,
         )
         yield _gauge(

@@ -10,9 +10,11 @@ from beltline.catalog.catalog import Catalog
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
+from beltline.engine.buffers import PAUSED, Buffers, holds_back
 from beltline.engine.node import Node
-from beltline.engine.ports import Clock, Store, TokenRecord
+from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
+from beltline.engine.records import TokenRecord
 
 
 @dataclass(slots=True)
@@ -52,11 +54,19 @@ class Hub:
         object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
 
     async def holds_back(self, source: Source) -> bool:
-        """Whether the source's requests go into its buffer now: as a person set it, else as its
-        file says.
-        """
-        state = (await self.source_states.get()).get(source.name)
-        return state == "paused" if state is not None else source.release == "paused"
+        """Whether the source's requests go into its buffer now, as of the last second."""
+        return holds_back(
+            source.name,
+            paused_by_file=source.release == PAUSED,
+            set_by_people=await self.source_states.get(),
+        )
+
+    def buffers(self) -> Buffers:
+        """The buffers of the sources as they are now."""
+        sources = self.sources.values()
+        paused = frozenset(source.name for source in sources if source.release == PAUSED)
+        processes = {source.name: source.process for source in sources}
+        return Buffers(self.store, self.processes, self.clock, processes, paused)
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""

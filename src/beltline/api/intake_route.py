@@ -19,7 +19,8 @@ from beltline.core.model import Process
 from beltline.definition.source import Source
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
-from beltline.engine.ports import NotFound, Repeat
+from beltline.engine.ports import NotFound
+from beltline.engine.records import Repeat
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.refusal import RequestRefused, SecretMissing
 from beltline.sources.verification import Received
@@ -90,9 +91,7 @@ class IntakeRoute:
         if reason:
             raise unavailable("not-accepting", f"No request can be accepted now: {reason}.")
         headers = scope["headers"]
-        body = await read_whole(
-            receive, headers, hub.limits.request_body_bytes, "request_body_bytes"
-        )
+        body = await read_whole(receive, headers, hub.limits)
         held = await hub.holds_back(webhook.source)
         key, now = intake.new_key()
         request = webhook.read(Received(headers, body, now), key, held=held, limits=hub.limits)

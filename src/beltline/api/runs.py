@@ -17,7 +17,8 @@ from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_comm
 from beltline.core.run import Status
 from beltline.engine.ids import id_of, key_of
 from beltline.engine.inspection import Inspected, RunView, inspect
-from beltline.engine.ports import NotFound, RunFilter, RunRecord
+from beltline.engine.ports import NotFound
+from beltline.engine.records import RunFilter, RunRecord
 
 _PAGE = 50
 
@@ -28,7 +29,9 @@ StepId = Annotated[str, Meta(description="Which dead letter; needed where there 
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """A run in a list. The status is that of its last rest, `moving` while a node works on it."""
+    """A run in a list. The status is that of its last rest, and `moving` while a node works on it;
+    with a dead letter it is `stopped`, also while other branches move.
+    """
 
     id: str
     source: str

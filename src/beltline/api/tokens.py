@@ -6,7 +6,7 @@ import hashlib
 import secrets
 
 from beltline.api.access import Role
-from beltline.engine.ports import TokenRecord
+from beltline.engine.records import TokenRecord
 
 ROLES = tuple(role.name.lower() for role in Role if role is not Role.PUBLIC)
 _TOKEN_BYTES = 32  # 256 random bits cannot be guessed, so a plain hash of them is safe to keep

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from beltline.cli.console import EXIT_FAILURE, fail, print_findings, say
-from beltline.composition import DEFINITIONS, HomeFiles, read_home
 from beltline.definition.finding import Finding
 from beltline.definition.process import read_process
+from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import Home, open_home
 
 

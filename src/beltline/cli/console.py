@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from beltline.definition.finding import Finding
+if TYPE_CHECKING:
+    from beltline.definition.finding import Finding
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -41,12 +38,18 @@ def fail(text: str, code: int = EXIT_FAILURE) -> NoReturn:
 
 def print_json(value: Any) -> None:
     """The result as JSON, indented, one line at its end."""
+    import msgspec
+
     encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
     sys.stdout.write(encoded.decode() + "\n")
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table for people; what stands in it is text and never markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

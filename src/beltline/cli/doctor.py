@@ -13,8 +13,8 @@ from beltline import __version__
 from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
-from beltline.composition import DEFINITIONS, HomeFiles, read_home
 from beltline.definition.source import VerifyNone
+from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import SettingsError, open_home, secret_reader
 
 

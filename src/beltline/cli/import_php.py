@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from beltline.cli.console import EXIT_FAILURE, HomeOption, fail, say
-from beltline.composition import read_home
 from beltline.definition.importing import import_php as convert
+from beltline.home_files import read_home
 from beltline.settings import open_home
 
 

@@ -1,32 +1,92 @@
-"""The command line's entry: puts the commands together and turns errors into words."""
+"""The command line's entry: puts the commands together and turns errors into words.
+
+A command's file is imported when the command runs, so that `--help` and the small commands do not
+pay for the server, the store and the outgoing client.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from beltline import __version__
-from beltline.cli import (
-    backup,
-    buffer,
-    check,
-    doctor,
-    import_php,
-    init,
-    modules,
-    publish,
-    run,
-    runs,
-    serve,
-    token,
-)
 from beltline.cli.console import EXIT_FAILURE, EXIT_STORE_BROKEN, say
-from beltline.engine.ports import NotFound, StoreBroken, StoreFull
-from beltline.settings import SettingsError
-from beltline.stores import StoreUnavailable
+
+
+class Entry(NamedTuple):
+    """Where a command is: `attribute` of `beltline.cli.file` is its function, or the `Typer` of
+    its own commands; `help` is its line in the list, word for word as the command itself says it.
+    """
+
+    file: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "serve": Entry(
+        "serve", "serve", "Serve a home: accept requests and move runs until SIGTERM or Ctrl-C."
+    ),
+    "init": Entry("init", "init", "Make a home with a first process and a first source."),
+    "check": Entry(
+        "check", "check", "Check homes and process files. Exit 0 when all is well, else 1."
+    ),
+    "publish": Entry(
+        "publish", "publish", "Publish the process files that differ from their newest version."
+    ),
+    "run": Entry(
+        "run", "run", "Take one request through a process, for real, and print where it went."
+    ),
+    "import": Entry(
+        "import_php",
+        "import_php",
+        "Turn a PHP array of settings into a process that checks and runs.",
+    ),
+    "runs": Entry("runs", "app", "Look at runs, and mend those that stopped."),
+    "buffer": Entry("buffer", "app", "See, pause and release what sources hold back."),
+    "modules": Entry("modules", "app", "See the modules, and begin your own."),
+    "token": Entry("token", "app", "Access tokens for the API."),
+    "backup": Entry("backup", "backup", "Copy the store into a new file."),
+    "doctor": Entry(
+        "doctor",
+        "doctor",
+        "Look at the settings, the files, the secrets and the store. Exit 0 when all is well.",
+    ),
+}
+
+
+class Commands(TyperGroup):
+    """The commands of the table: known by name and help, imported when one is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        attributes["commands"] = {
+            name: TyperCommand(name, help=entry.help) for name, entry in COMMANDS.items()
+        }
+        super().__init__(**attributes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is called, in place of its entry."""
+        name, known, rest = super().resolve_command(ctx, args)
+        return name, known if name is None else load_command(name), rest
+
+
+def load_command(name: str) -> Any:
+    """The command itself, from its file."""
+    entry = COMMANDS[name]
+    found = getattr(import_module(f"beltline.cli.{entry.file}"), entry.attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(found)
+    return typer.main.get_command(single)
+
 
 app = typer.Typer(
+    cls=Commands,
     name="beltline",
     help="An integration hub that carries every accepted request to its end.",
     no_args_is_help=True,
@@ -34,18 +94,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.serve)
-app.command("init")(init.init)
-app.command("check")(check.check)
-app.command("publish")(publish.publish)
-app.command("run")(run.run)
-app.command("import")(import_php.import_php)
-app.add_typer(runs.app, name="runs")
-app.add_typer(buffer.app, name="buffer")
-app.add_typer(modules.app, name="modules")
-app.add_typer(token.app, name="token")
-app.command("backup")(backup.backup)
-app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -67,9 +115,24 @@ def main() -> None:
     """Runs a command. Exit codes: 0, 1 for a failure, 2 for usage, 70 for a broken store."""
     try:
         app()
-    except StoreBroken as broken:
-        say(f"beltline: the store failed, and the process ends so that it can recover: {broken}")
-        sys.exit(EXIT_STORE_BROKEN)
-    except (SettingsError, StoreUnavailable, StoreFull, NotFound, ValueError, OSError) as error:
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        sys.exit(code)
+
+
+def exit_code(error: Exception) -> int | None:
+    """Tells an error that people can do something about; None for a mistake of the program."""
+    from beltline.engine.ports import NotFound, StoreBroken, StoreFull
+    from beltline.settings import SettingsError
+    from beltline.stores import StoreUnavailable
+
+    if isinstance(error, StoreBroken):
+        say(f"beltline: the store failed, and the process ends so that it can recover: {error}")
+        return EXIT_STORE_BROKEN
+    told = (SettingsError, StoreUnavailable, StoreFull, NotFound, ValueError, OSError)
+    if isinstance(error, told):
         say(f"beltline: {error}")
-        sys.exit(EXIT_FAILURE)
+        return EXIT_FAILURE
+    return None

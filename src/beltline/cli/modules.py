@@ -10,7 +10,7 @@ import typer
 
 from beltline.catalog.schema import module_schema
 from beltline.cli.console import HomeOption, JsonOption, fail, print_json, print_rows, say
-from beltline.composition import read_home
+from beltline.home_files import read_home
 from beltline.settings import open_home
 
 app = typer.Typer(help="See the modules, and begin your own.", no_args_is_help=True)

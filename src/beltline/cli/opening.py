@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from beltline.composition import HomeFiles, read_home
 from beltline.engine.ids import key_of
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
+from beltline.home_files import HomeFiles, read_home
 from beltline.loop import SystemClock
 from beltline.settings import Home, SettingsError, open_home
 from beltline.stores import open_store

@@ -29,7 +29,7 @@ from beltline.core.limits import LIMITS
 from beltline.core.run import Status
 from beltline.engine.ids import id_of
 from beltline.engine.inspection import RunView, inspect
-from beltline.engine.ports import RunFilter, RunRecord
+from beltline.engine.records import RunFilter, RunRecord
 
 app = typer.Typer(help="Look at runs, and mend those that stopped.", no_args_is_help=True)
 

@@ -134,7 +134,7 @@ async def _keep_house(home: Home, running: Running) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
         try:
-            await running.store.purge_values(running.node.clock.now(), running.hub.limits.batch)
+            await _refresh(running)
             now = _stamps(home)
             if now != seen:
                 seen = now
@@ -142,6 +142,17 @@ async def _keep_house(home: Home, running: Running) -> None:
                     say(str(finding))
         except Exception:  # noqa: BLE001 - housekeeping must go on; the node tells a broken store
             _log.exception("housekeeping failed; it is tried again")
+
+
+async def _refresh(running: Running) -> None:
+    """Takes up what other programs did to the store, and drops what has expired."""
+    for name, reason in (await running.processes.refresh()).items():
+        _log.error("a process cannot be used", process=name, reason=reason)
+    if await running.hub.buffers().release_leftovers():
+        running.hub.wake_runs()
+    now, batch = running.node.clock.now(), running.hub.limits.batch
+    await running.store.purge_values(now, batch)
+    await running.store.purge_identities(now, batch)
 
 
 def _stamps(home: Home) -> dict[str, tuple[int, int]]:

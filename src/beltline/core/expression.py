@@ -166,7 +166,13 @@ def _reason(error: BaseException) -> str:
 
 
 class _Evaluation:
-    """The compiled program of one JSONata expression, with what it needs for a document."""
+    """One JSONata expression with what it needs for a document.
+
+    A program of the library belongs to the thread that compiled it: another one can neither
+    evaluate nor free it. Definitions may be read in one thread and run in another, so that the
+    programs that are kept are compiled when the first document comes; that they compile is
+    checked when the expression is read.
+    """
 
     def __init__(self, seen: Survey) -> None:
         self.crosses = seen.crosses
@@ -186,8 +192,9 @@ class _Evaluation:
         self.text = guard(seen.source, seen.names, crosses=seen.crosses)
         # Only asked for a result of None, which stands for nothing, null and a function alike.
         self.type_text = guard(f"$type(({seen.source}\n))", seen.names, crosses=seen.crosses)
-        self.program = self.compile(self.text)
-        self.type_program = self.compile(self.type_text)
+        self.compile(self.text)
+        self.program: jsonatapy.JsonataExpression | None = None
+        self.type_program: jsonatapy.JsonataExpression | None = None
 
     def compile(self, text: str) -> jsonatapy.JsonataExpression:
         program = _compile(text)
@@ -197,8 +204,12 @@ class _Evaluation:
 
     def evaluate(self, document: Mapping[str, Any], scope: Scope) -> Any:
         data, sequence = self.prepare(document)
+        if self.program is None:
+            self.program = self.compile(self.text)
         result = self.call(self.program, self.text, data, scope, sequence)
         if result is None:
+            if self.type_program is None:
+                self.type_program = self.compile(self.type_text)
             kind = self.call(self.type_program, self.type_text, data, scope, sequence)
             if kind == "function":
                 raise ExpressionFailed("it gives a function, which is no value; call it")

@@ -17,6 +17,8 @@ class Limits(msgspec.Struct, frozen=True):
     request_depth: int = 100  # deeper JSON is an attack or a mistake, and parsers recurse
     request_header_bytes: int = 16_384  # kept with the request, so bounded
     identity_bytes: int = 512  # an identity is a key in an index, not a document
+    request_body_wait_ms: int = 30_000  # one that sends a byte a second would hold on for days
+    form_fields: int = 10_000  # each costs microseconds; PHP itself stops at 1,000
 
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
@@ -26,6 +28,7 @@ class Limits(msgspec.Struct, frozen=True):
     process_steps: int = 10_000
     step_targets: int = 1_000  # a fan-out wider than this wants a for-each
     name_bytes: int = 200
+    compiled_steps: int = 20_000  # of versions that runs are on, kept in memory: 5 KB a step
 
     # Expressions: written by people, run for every request.
     expression_bytes: int = 2_048
@@ -56,12 +59,17 @@ class Limits(msgspec.Struct, frozen=True):
     handler_threads: int = 64  # a module that blocks takes one thread each
     handlers_per_module: int = 32  # of those threads, so that one module cannot take them all
     page: int = 200  # the longest page of a list
+    bulk_runs: int = 1_000  # decided about in one call: it stays short, and `next` goes on
+    release_requests: int = 1_000_000  # in one call: a backlog of a day, in some seconds
+    told_findings: int = 1_000  # in one answer: 10,000 wrong steps are mended in rounds
 
 
 PRODUCTION = Limits()
 TINY = Limits(
     request_body_bytes=2_048,
     request_depth=8,
+    form_fields=20,
+    compiled_steps=4,
     condition_levels=8,
     process_steps=20,
     expression_bytes=128,
@@ -74,5 +82,8 @@ TINY = Limits(
     handler_threads=2,
     handlers_per_module=1,
     page=5,
+    bulk_runs=3,
+    release_requests=20,
+    told_findings=3,
 )
 LIMITS = PRODUCTION

@@ -39,18 +39,20 @@ from beltline.engine.ids import id_of
 from beltline.engine.loader import Loader
 from beltline.engine.moving import Moving, MovingRuns, Timers
 from beltline.engine.ports import (
-    Acceptance,
     Clock,
     Dispatched,
-    JournalRow,
     Mailbox,
-    Message,
-    NewRun,
     Posted,
     Report,
+    Transport,
+)
+from beltline.engine.records import (
+    Acceptance,
+    JournalRow,
+    Message,
+    NewRun,
     RunChange,
     StoredRun,
-    Transport,
 )
 from beltline.engine.work import Barrier, Loaded, Newcomer, Noticed, Submitted
 

@@ -11,11 +11,18 @@ from collections.abc import Mapping
 import msgspec
 
 from beltline.core.limits import LIMITS
-from beltline.engine.ports import Clock, Store
+from beltline.engine.loader import VersionUnusable
+from beltline.engine.ports import Clock, NotFound, Store
 from beltline.engine.processes import ProcessBook
 
 PAUSED = "paused"
 RELEASED = "released"
+
+
+def holds_back(source: str, *, paused_by_file: bool, set_by_people: Mapping[str, str]) -> bool:
+    """Whether new requests of a source are held back: as a person set it, else as its file says."""
+    state = set_by_people.get(source)
+    return paused_by_file if state is None else state == PAUSED
 
 
 class Buffer(msgspec.Struct, frozen=True):
@@ -53,8 +60,8 @@ class Buffers:
 
     def is_paused(self, source: str) -> bool:
         """Whether new requests of the source are held back, as of the last refresh."""
-        state = self._set.get(source)
-        return source in self._paused_by_file if state is None else state == PAUSED
+        by_file = source in self._paused_by_file
+        return holds_back(source, paused_by_file=by_file, set_by_people=self._set)
 
     async def states(self) -> list[Buffer]:
         """Every source's buffer, by name."""
@@ -90,3 +97,19 @@ class Buffers:
         """
         version_id, _ = self._book.newest(self._processes[source])
         return await self._store.release(source, version_id, self._clock.now(), limit)
+
+    async def release_leftovers(self) -> int:
+        """Lets go of what sources hold that hold nothing back any more, up to the limit `batch` of
+        each; gives the number. To be called now and then: a source that another program let
+        through may still have taken in requests for its buffer, as long as that was not known here.
+        """
+        await self.refresh()
+        released = 0
+        for source in self._processes:
+            if self.is_paused(source) or not await self._store.held(source):
+                continue
+            try:
+                released += await self.release(source, LIMITS.batch)
+            except (NotFound, VersionUnusable):
+                continue  # they wait until there is a process for them
+        return released

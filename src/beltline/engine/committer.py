@@ -18,15 +18,13 @@ from beltline.engine.ports import (
     Bell,
     Clock,
     Mailbox,
-    NewRun,
     Posted,
-    Repeat,
     Reply,
-    RunChange,
     Store,
     StoreFull,
     Transport,
 )
+from beltline.engine.records import NewRun, Repeat, RunChange
 from beltline.engine.work import Accepted, Newcomer, Refused, Work
 
 FULL_RETRY_MS = 1_000

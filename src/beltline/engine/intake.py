@@ -8,7 +8,8 @@ from typing import Any
 from beltline.core.model import Process
 from beltline.engine.committer import Committer
 from beltline.engine.ids import RunIds
-from beltline.engine.ports import Clock, Mailbox, NewRequest, Repeat, Reply
+from beltline.engine.ports import Clock, Mailbox, Reply
+from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.work import Accepted, Refused, Submitted
 
 

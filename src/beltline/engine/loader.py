@@ -13,7 +13,14 @@ from typing import Protocol
 from beltline.core.limits import Limits
 from beltline.core.model import Process
 from beltline.engine.moving import MovingRuns
-from beltline.engine.ports import Bell, Clock, Mailbox, Store, StoredRun, StoreFull
+from beltline.engine.ports import (
+    Bell,
+    Clock,
+    Mailbox,
+    Store,
+    StoreFull,
+)
+from beltline.engine.records import Claimed, StoredRun
 from beltline.engine.work import Loaded, Noticed
 
 POLL_MS = 1_000  # messages of other programs, such as the command line, ring no bell here
@@ -120,7 +127,7 @@ class Loader:
             if limit == 0:
                 self.has_backlog = True
                 return
-            if await self._claim(now, limit, 0) < limit:
+            if not (await self._claim(now, limit, 0)).more:
                 break
         self.has_backlog = False
         self._expected = None
@@ -138,20 +145,25 @@ class Loader:
             if limit <= 0:
                 found = True
                 continue
-            found = await self._claim(now, limit, crashes) > 0 or found
+            found = bool((await self._claim(now, limit, crashes)).runs) or found
         self._has_suspects = found
 
-    async def _claim(self, now: int, limit: int, crashes: int) -> int:
-        """Claims up to `limit` runs and hands them to the belt; gives their number."""
+    async def _claim(self, now: int, limit: int, crashes: int) -> Claimed:
+        """Claims up to `limit` runs, as far as their documents have room, and hands them on to the
+        belt.
+        """
         self._runs.reserved = limit  # the belt takes in new requests meanwhile
+        room_bytes = self._limits.moving_document_bytes - self._runs.documents_bytes()
         try:
-            claimed = await self._store.claim(now, limit, crashes=crashes)
+            claimed = await self._store.claim(
+                now, limit, crashes=crashes, max_bytes=max(1, room_bytes)
+            )
         finally:
             self._runs.reserved = 0
-        for stored in claimed:
+        for stored in claimed.runs:
             self._runs.comes(stored.crashes)
-        await self._hand_to_belt(claimed)
-        return len(claimed)
+        await self._hand_to_belt(claimed.runs)
+        return claimed
 
     async def _hand_to_belt(self, claimed: list[StoredRun]) -> None:
         loaded = []

@@ -7,13 +7,24 @@ milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from beltline.core.inputs import Input
-from beltline.core.run import Status
 from beltline.core.turn import Call
+from beltline.engine.records import (
+    Batch,
+    Claimed,
+    Format,
+    Message,
+    Repeat,
+    RunFilter,
+    RunRecord,
+    StoredRun,
+    StoredVersion,
+    TokenRecord,
+)
 
 # Errors, by who must act
 
@@ -32,169 +43,6 @@ class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
 
-# What a commit holds
-
-
-class NewRequest(msgspec.Struct, frozen=True):
-    """A request as it is kept: never changed afterwards.
-
-    `body` and `meta` are JSON. `identity` is unique per source until `identity_until`; `body_hash`
-    tells a true repeat from another request under the same identity. A `held` request waits in its
-    source's buffer and has no run.
-    """
-
-    key: bytes
-    source: str
-    process: str
-    accepted_at: int
-    body: bytes
-    meta: bytes
-    body_hash: bytes = b""
-    identity: str | None = None
-    identity_until: int = 0
-    held: bool = False
-
-
-class NewRun(msgspec.Struct, frozen=True):
-    """The row of a run that starts with its request, under the same key.
-
-    `owned` says that the accepting node moves it at once; otherwise it waits to be claimed from
-    `ready_at` on. `version_id` is the store's number of the process version.
-    """
-
-    key: bytes
-    version_id: int
-    status: Status
-    ready_at: int | None
-    owned: bool
-
-
-class JournalRow(msgspec.Struct, frozen=True):
-    """The events of one decision; `seq` is the number of the first of them, unique in the run."""
-
-    key: bytes
-    seq: int
-    entry: bytes
-
-
-class RunChange(msgspec.Struct, frozen=True):
-    """A run's row after a decision. It also clears the run's crashes.
-
-    `owned` False lets go of the run: it is claimed again from `ready_at` on, or never by itself
-    where that is None. A run that still has messages (after `messages_done` of the same batch) is
-    ready at once when it is let go of, whatever `ready_at` says.
-    """
-
-    key: bytes
-    status: Status
-    ready_at: int | None
-    owned: bool
-
-
-class Acceptance(msgspec.Struct, frozen=True):
-    """A request, with its run where it is released at once, and the run's first journal rows where
-    the accepting node moves it itself.
-    """
-
-    request: NewRequest
-    run: NewRun | None = None
-    rows: list[JournalRow] = []
-
-
-class Batch(msgspec.Struct):
-    """All that one transaction makes durable, or nothing of it."""
-
-    acceptances: list[Acceptance] = []
-    journal: list[JournalRow] = []
-    changes: list[RunChange] = []
-    messages_done: list[int] = []
-
-
-class Repeat(msgspec.Struct, frozen=True):
-    """The answer for an acceptance whose identity is taken: nothing of it was stored.
-
-    `key` is the first request's; `same_body` tells whether this is the same request again.
-    """
-
-    key: bytes
-    same_body: bool
-
-
-# What a store gives
-
-
-class Message(msgspec.Struct, frozen=True):
-    """Something for a run from outside its node: a command as `core.inputs` encodes it."""
-
-    id: int
-    key: bytes
-    body: bytes
-
-
-class StoredRun(msgspec.Struct, frozen=True):
-    """A claimed run with all that its state is folded from."""
-
-    key: bytes
-    version_id: int
-    crashes: int
-    body: bytes
-    meta: bytes
-    entries: list[bytes]
-    messages: list[Message]
-
-
-Format = Literal["yaml", "json", "php"]
-
-
-class StoredVersion(msgspec.Struct, frozen=True):
-    """A published version of a process; `text` as its author wrote it (in `format`)."""
-
-    id: int
-    process: str
-    version: int
-    format: Format
-    text: str
-    hash: str
-    published_at: int
-
-
-class RunRecord(msgspec.Struct, frozen=True):
-    """A run or a held request as lists and pages show it; `version_id` None for a held one.
-
-    The status is as of the last time the run was let go of, or "moving" while it is owned.
-    """
-
-    key: bytes
-    source: str
-    process: str
-    version_id: int | None
-    status: Status
-    ready_at: int | None
-    accepted_at: int
-    owned: bool
-    crashes: int
-
-
-class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs to list, newest first; `before` is the key that the last page ended with."""
-
-    process: str | None = None
-    source: str | None = None
-    status: Status | None = None
-    since: int | None = None
-    until: int | None = None
-    before: bytes | None = None
-
-
-class TokenRecord(msgspec.Struct, frozen=True):
-    """An access token: its SHA-256, never the token."""
-
-    hash: bytes
-    role: str
-    name: str
-    created_at: int
-
-
 class Store(Protocol):
     """Where everything is durable.
 
@@ -208,13 +56,19 @@ class Store(Protocol):
     async def commit(self, batch: Batch) -> list[Repeat | None]:
         """Makes the batch durable. The answers stand in the order of `acceptances`: None for an
         accepted one, else the request that holds its identity (also one earlier in this batch).
-        A journal row whose (key, seq) exists means that two writers decided: `StoreBroken`.
+        A journal row whose (key, seq) exists means that two writers decided: `StoreBroken`; so
+        does a change for a run that is not there.
         """
         ...
 
-    async def claim(self, now: int, limit: int, *, crashes: int) -> list[StoredRun]:
+    async def claim(self, now: int, limit: int, *, crashes: int, max_bytes: int) -> Claimed:
         """Takes up to `limit` runs that nobody owns, are ready at `now` and have this number of
-        `crashes` (5 stands for 5 and more), the earliest `ready_at` first. They are owned now.
+        `crashes` (5 stands for 5 and more), the earliest `ready_at` first, whatever their status.
+        They are owned now.
+
+        It stops before the run with which their bodies, metas and journal entries would together
+        take more than `max_bytes`; the first is taken however large it is. Memory stays within a
+        small multiple of what is taken.
         """
         ...
 
@@ -291,7 +145,9 @@ class Store(Protocol):
         ...
 
     async def counts(self) -> dict[str, int]:
-        """Totals for metrics: `ready` (waiting to be claimed), `owned`, `held`, `stopped`."""
+        """Totals for metrics: `ready` (waiting to be claimed), `owned`, `held`, `stopped`. A run
+        counts as stopped beside one of the others.
+        """
         ...
 
     # What modules remember, and who may do what
@@ -310,6 +166,12 @@ class Store(Protocol):
 
     async def purge_values(self, now: int, limit: int) -> int:
         """Removes up to `limit` expired values; gives their number."""
+        ...
+
+    async def purge_identities(self, now: int, limit: int) -> int:
+        """Removes up to `limit` identities that were unique until `now` or earlier; gives their
+        number.
+        """
         ...
 
     async def tokens(self) -> list[TokenRecord]:

@@ -6,14 +6,13 @@ import msgspec
 
 from beltline.core.model import Process
 from beltline.engine.moving import Moving
-from beltline.engine.ports import (
+from beltline.engine.ports import Dispatched, Reply
+from beltline.engine.records import (
     Acceptance,
     Batch,
-    Dispatched,
     JournalRow,
     Message,
     NewRequest,
-    Reply,
     RunChange,
     StoredRun,
 )

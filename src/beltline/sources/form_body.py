@@ -14,12 +14,12 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
+from beltline.core.limits import LIMITS
 from beltline.sources.refusal import RequestRefused
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SHOWN = 60
-_FIELDS_MOST = 10_000  # each costs microseconds; PHP itself stops at 1,000
 
 
 class _Node:
@@ -34,8 +34,8 @@ class _Node:
 
 def read_form(body: bytes, *, depth: int, limit: str = "request_depth") -> tuple[Any, bytes]:
     """The fields as one JSON object, and its compact bytes. Raises `RequestRefused` (400)."""
-    if body.count(b"&") >= _FIELDS_MOST:
-        raise _refused(f"The form has more than {_FIELDS_MOST:,} fields.")
+    if body.count(b"&") >= LIMITS.form_fields:
+        raise _refused(f"The form has more than {LIMITS.form_fields:,} fields (limit form_fields).")
     root = _Node()
     for field in body.split(b"&"):
         if field:

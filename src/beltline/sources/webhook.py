@@ -15,7 +15,7 @@ from beltline.core.explanation import moment
 from beltline.core.limits import Limits
 from beltline.definition.source import Source, VerifyStandardWebhooks
 from beltline.engine.ids import id_of
-from beltline.engine.ports import NewRequest
+from beltline.engine.records import NewRequest
 from beltline.sources.bodies import read_body
 from beltline.sources.headers import kept_headers, only_value
 from beltline.sources.identity import identity_of

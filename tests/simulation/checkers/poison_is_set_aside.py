@@ -34,7 +34,8 @@ def _of_run(facts: list[Fact], crashes: list[Crash], calls: list[Seen]) -> Itera
     for at in dict.fromkeys(aside):
         since = max((answer for answer in answers if answer < at), default=-1)
         since = max([since, *(other for other in aside if other < at)])
-        counted = sum(since < crash.at < at for crash in crashes)
+        # A crash in the step of a commit came after it: between being durable and being told so.
+        counted = sum(since <= crash.at < at for crash in crashes)
         if counted < MANY:
             yield f"it was set aside after {counted} crashes in a row"
     for number in range(len(crashes) - MANY + 1):

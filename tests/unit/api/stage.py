@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from beltline.api.app import create_app
 from beltline.api.hub import Hub
-from beltline.api.tokens import new_token
+from beltline.api.tokens import ROLES, new_token
 from beltline.catalog.catalog import Catalog
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
@@ -192,6 +192,12 @@ class Stage(msgspec.Struct):
         self.connections[checked.connection.name] = checked.connection
 
 
+async def _new_token(store: Store, role: str) -> str:
+    token, record = new_token(role, f"the {role}", NOW)
+    await store.put_token(record)
+    return token
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -239,10 +245,7 @@ async def running_stage(
         limits=limits,
         secret=secrets.get,
     )
-    tokens = {}
-    for role in ("viewer", "operator", "editor", "admin"):
-        tokens[role], record = new_token(role, f"the {role}", NOW)
-        await real.put_token(record)
+    tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")
     stage = Stage(hub, create_app(hub), store, clock, tokens, secrets, connections, sources)
     stage.add_source(FORM)

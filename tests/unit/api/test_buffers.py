@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from beltline.core.limits import LIMITS
 from tests.unit.api.stage import Stage
 
 HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n"
@@ -57,6 +62,57 @@ async def test_a_pause_by_another_program_soon_holds(stage: Stage) -> None:
     assert (await stage.send("form", {})).json()["run"] is None
 
 
+async def test_what_comes_in_while_a_resume_is_not_known_here_is_released_later(
+    stage: Stage,
+) -> None:
+    await stage.ask("POST", "/api/v1/buffers/form/pause")
+    await stage.send("form", {"n": 1})
+    await stage.store.set_source_state("form", "released")  # another program lets it through,
+    await stage.store.release("form", 1, stage.clock.time, 10)  # and all that it finds waiting
+    late = await stage.send("form", {"n": 2})
+    assert late.json()["run"] is None
+    assert await stage.hub.buffers().release_leftovers() == 1
+    stage.hub.wake_runs()
+    await stage.at_rest(late.json()["request"], "completed")
+    assert await stage.hub.buffers().release_leftovers() == 0
+
+
+async def test_leftovers_are_only_those_of_sources_that_hold_nothing_back(stage: Stage) -> None:
+    stage.add_source(HELD)
+    stage.add_source(HELD.replace("held", "lost").replace("process: lead", "process: nowhere"))
+    await stage.send("held", {})
+    await stage.send("lost", {})
+    assert await stage.hub.buffers().release_leftovers() == 0
+    for source in ("held", "lost"):
+        await stage.store.set_source_state(source, "released")
+    assert await stage.hub.buffers().release_leftovers() == 1  # the other one has no process
+    assert await buffer(stage, "lost") == {"source": "lost", "state": "released", "held": 1}
+
+
+async def test_leftovers_go_a_batch_at_a_time(stage: Stage) -> None:
+    stage.add_source(HELD)
+    batch = LIMITS.batch
+    await asyncio.gather(*(stage.send("held", n) for n in range(batch + 3)))
+    await stage.store.set_source_state("held", "released")
+    released = [await stage.hub.buffers().release_leftovers() for _ in range(3)]
+    assert released == [batch, 3, 0]
+
+
+@pytest.mark.parametrize("by_file", ["paused", ""])
+@pytest.mark.parametrize("set_by_people", [None, "paused", "released"])
+async def test_intake_and_buffers_agree_on_what_is_held_back(
+    stage: Stage, by_file: str, set_by_people: str | None
+) -> None:
+    release = f"release: {by_file}\n" if by_file else ""
+    stage.add_source(f"source: one\nkind: webhook\nprocess: lead\nverify: none\n{release}")
+    if set_by_people is not None:
+        await stage.store.set_source_state("one", set_by_people)
+    is_held = (await stage.send("one", {})).json()["run"] is None
+    assert is_held == ((set_by_people or by_file) == "paused")
+    state = (await buffer(stage, "one"))["state"]
+    assert (state == "paused") == is_held
+
+
 async def test_requests_of_a_source_that_is_gone_are_still_seen(stage: Stage) -> None:
     stage.add_source(HELD)
     await stage.send("held", {})
@@ -66,6 +122,8 @@ async def test_requests_of_a_source_that_is_gone_are_still_seen(stage: Stage) ->
 
 
 async def test_wrong_counts_are_told(stage: Stage) -> None:
+    too_many = await stage.ask("POST", "/api/v1/buffers/form/release", {"count": 10**9})
+    assert "limit release_requests" in too_many.json()["detail"]
     for body in ({}, {"count": 0}, {"count": -1}, {"count": "all"}, {"count": 10**9}, {"n": 1}):
         assert (await stage.ask("POST", "/api/v1/buffers/form/release", body)).status == 422
     assert (await stage.ask("POST", "/api/v1/buffers/form/pause", {"x": 1})).status == 422

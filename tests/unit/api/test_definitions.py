@@ -96,6 +96,16 @@ async def test_a_definition_past_its_limit_names_it(stage: Stage) -> None:
     assert "definition_bytes" in answer.json()["detail"]
 
 
+async def test_more_findings_than_are_told_are_counted(stage: Stage) -> None:
+    most = stage.hub.limits.told_findings
+    steps = "".join(f"  - {{id: s{n}, module: gone}}\n" for n in range(most + 5))
+    text = f"process: other\nsteps:\n{steps}"
+    answer = await stage.ask("PUT", PATH, text.encode(), content_type="text/yaml")
+    problem = answer.json()
+    assert len(problem["findings"]) == most
+    assert f"{most:,} are told (limit told_findings)" in problem["detail"]
+
+
 @pytest.mark.parametrize("name", ["Lead x", "..", "a%2Fb", "\u202e", "x" * 5_000, "-"])
 async def test_a_definition_under_an_odd_name_is_refused(stage: Stage, name: str) -> None:
     text = GOOD.replace("other", name)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from beltline.core.limits import TINY
-from beltline.engine.ports import Batch, Repeat, StoreFull
+from beltline.engine.ports import StoreFull
+from beltline.engine.records import Batch, Repeat
 from tests.unit.api.calling import Answered, call
 from tests.unit.api.stage import Stage, running_stage
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from beltline.api.app import create_app
 from beltline.engine.ids import key_of
-from tests.unit.api.stage import NOW, Stage
+from beltline.engine.processes import ProcessBook
+from beltline.engine.records import RunFilter
+from tests.unit.api.stage import NOW, Stage, running_stage
+
+TWO_BRANCHES = """
+process: two
+start: [judged, held]
+steps:
+  - {id: judged, module: judge, with: {verdict: bad}}
+  - {id: held, module: hold}
+"""
 
 
 async def completed(stage: Stage, **body: Any) -> str:
@@ -136,7 +150,10 @@ async def test_a_run_of_an_unusable_version_is_told_with_what_is_known(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = await completed(stage, name="Anna")
-    stage.hub.processes._by_id.clear()
+    hub = dataclasses.replace(
+        stage.hub, processes=ProcessBook(stage.hub.store, stage.hub.catalog, {}, stage.clock)
+    )
+    monkeypatch.setattr(stage, "app", create_app(hub))  # where nothing is compiled yet
     text = "process: lead\nsteps:\n  - {id: greet, module: gone}\n"
     key = key_of(id)
     assert key is not None
@@ -271,53 +288,34 @@ async def test_going_to_a_step_needs_the_step(stage: Stage) -> None:
     assert "`to`" in answer.json()["detail"]
 
 
-# Many at once
+async def test_a_run_with_a_dead_letter_is_stopped_also_while_a_branch_moves(
+    tmp_path: Path,
+) -> None:
+    go_on = threading.Event()
 
+    def hold(config: dict[str, Any], context: Any) -> dict[str, Any]:
+        go_on.wait()
+        return {}
 
-async def test_dead_letters_are_listed_with_their_errors(stage: Stage) -> None:
-    await completed(stage)
-    id = await stopped(stage)
-    page = (await stage.ask("GET", "/api/v1/dead-letters")).json()
-    assert page["next"] is None
-    (one,) = page["runs"]
-    assert one["run"] == id
-    assert one["letters"] == [
-        {"step": "judge", "visit": 1, "attempts": 1, "kind": "reject",
-         "message": "the verdict is bad"}
-    ]  # fmt: skip
-    assert (await stage.ask("GET", "/api/v1/dead-letters?process=x")).json()["runs"] == []
+    async with running_stage(tmp_path, modules={"hold": hold}) as stage:
+        try:
+            await stage.hub.processes.publish("two", TWO_BRANCHES, "yaml", "two.yaml")
+            stage.add_source("source: two\nkind: webhook\nprocess: two\nverify: none\n")
+            id = (await stage.send("two", {})).json()["run"]
 
+            async def is_stopped() -> bool:
+                return bool(await stage.store.runs(RunFilter(status="stopped"), 5))
 
-async def test_many_are_skipped_at_once_and_only_those_that_were_meant(stage: Stage) -> None:
-    ids = [await stopped(stage, n=number) for number in range(3)]
-    asked = await stage.ask(
-        "POST", "/api/v1/dead-letters/skip", {"step": "judge", "result": {"score": 1}, "limit": 2}
-    )
-    assert asked.status == 202
-    assert asked.json() == {"asked": 2, "refused": [], "next": ids[1]}
-    for id in ids[1:]:
-        await stage.at_rest(id, "completed")
-    assert await listed(stage, "?status=stopped") == ids[:1]
-
-
-async def test_many_are_cancelled_at_once(stage: Stage) -> None:
-    ids = [await stopped(stage, n=number) for number in range(3)]
-    asked = await stage.ask("POST", "/api/v1/dead-letters/cancel", {"process": "lead"})
-    assert asked.json() == {"asked": 3, "refused": [], "next": None}
-    for id in ids:
-        await stage.at_rest(id, "cancelled")
-
-
-async def test_those_that_a_command_does_not_fit_are_named(stage: Stage) -> None:
-    id = await stopped(stage)
-    asked = await stage.ask("POST", "/api/v1/dead-letters/retry", {"step": "greet"})
-    (refused,) = asked.json()["refused"]
-    assert refused == {"run": id, "because": "there is no dead letter at 'greet'"}
-    assert asked.json()["asked"] == 0
-
-
-async def test_a_selection_of_no_runs_asks_nothing(stage: Stage) -> None:
-    asked = await stage.ask("POST", "/api/v1/dead-letters/retry", {"source": "other"})
-    assert asked.json() == {"asked": 0, "refused": [], "next": None}
-    assert (await stage.ask("POST", "/api/v1/dead-letters/retry", {"limit": 0})).status == 422
-    assert (await stage.ask("POST", "/api/v1/dead-letters/retry", {"since": "x"})).status == 400
+            await stage.until(is_stopped)
+            assert len(stage.hub.node.runs) == 1  # it moves
+            assert await listed(stage, "?status=stopped") == [id]
+            assert await listed(stage, "?status=moving") == []
+            run = await stage.run(id)
+            assert run["status"] == "stopped"
+            assert "judged (visit 1) is a dead letter" in run["because"]
+            assert "held (visit 1) is under way" in run["because"]
+            page = (await stage.ask("GET", "/api/v1/dead-letters")).json()
+            assert [letter["step"] for letter in page["runs"][0]["letters"]] == ["judged"]
+        finally:
+            go_on.set()
+        await stage.at_rest(id, "stopped")

@@ -16,14 +16,8 @@ from beltline.core.limits import TINY, Limits
 from beltline.core.model import Process
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.node import Node
-from beltline.engine.ports import (
-    Dispatched,
-    NewRequest,
-    Posted,
-    RunRecord,
-    StoredRun,
-    StoreFull,
-)
+from beltline.engine.ports import Dispatched, Posted, StoreFull
+from beltline.engine.records import NewRequest, RunRecord, StoredRun
 from tests.simulation import workload
 from tests.simulation.disk import Disk
 from tests.simulation.ports import (

@@ -9,7 +9,8 @@ import msgspec
 from beltline.core.inputs import Answered, Cancel, Retry
 from beltline.core.limits import TINY
 from beltline.engine.belt import RUN_AHEAD
-from beltline.engine.ports import JournalRow, Posted
+from beltline.engine.ports import Posted
+from beltline.engine.records import JournalRow
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from beltline.engine.ids import RunIds, id_of, key_of
-from beltline.engine.ports import Repeat
+from beltline.engine.records import Repeat
 from beltline.engine.work import Accepted, Refused
 from tests.unit.engine.desk import Desk
 

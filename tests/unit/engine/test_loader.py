@@ -7,7 +7,7 @@ import pytest
 
 from beltline.core.inputs import Cancel, Retry
 from beltline.core.limits import TINY
-from beltline.engine.ports import RunChange
+from beltline.engine.records import RunChange
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
 

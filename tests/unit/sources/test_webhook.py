@@ -10,7 +10,7 @@ import pytest
 from beltline.core.limits import PRODUCTION, TINY
 from beltline.definition.source import read_source
 from beltline.engine.ids import id_of
-from beltline.engine.ports import NewRequest
+from beltline.engine.records import NewRequest
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook

@@ -7,13 +7,13 @@ from itertools import chain
 import apsw
 from msgspec.structs import astuple
 
-from beltline.engine.ports import (
+from beltline.engine.ports import StoreBroken
+from beltline.engine.records import (
     Acceptance,
     Batch,
     JournalRow,
     Repeat,
     RunChange,
-    StoreBroken,
 )
 from beltline.stores.sqlite.many_rows import ManyRows, blobs, integers
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import apsw
 
-from beltline.engine.ports import Message, NotFound
+from beltline.engine.ports import NotFound
+from beltline.engine.records import Message
 
 # Tells whether there is such a run, and makes it ready unless it is owned.
 WAKE = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from beltline.engine.ports import TokenRecord
+from beltline.engine.records import TokenRecord
 
 # A value that has not expired.
 VALUE = (
@@ -28,6 +28,12 @@ DELETE_VALUE = "DELETE FROM remembered WHERE space = ? AND key = ? RETURNING exp
 PURGE_VALUES = (
     "DELETE FROM remembered WHERE rowid IN (SELECT rowid FROM remembered"
     " WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?)"
+)
+
+# Removes identities that are free again, the longest free first.
+PURGE_IDENTITIES = (
+    "DELETE FROM identity WHERE (source, identity) IN (SELECT source, identity FROM identity"
+    " WHERE until <= ? ORDER BY until LIMIT ?)"
 )
 
 # All access tokens, the oldest first.
@@ -71,6 +77,12 @@ def delete_value(db: apsw.Connection, space: str, key: str, now: int) -> bool:
 def purge_values(db: apsw.Connection, now: int, limit: int) -> int:
     """See `Store.purge_values`."""
     db.execute(PURGE_VALUES, (now, limit))
+    return db.changes()
+
+
+def purge_identities(db: apsw.Connection, now: int, limit: int) -> int:
+    """See `Store.purge_identities`."""
+    db.execute(PURGE_IDENTITIES, (now, limit))
     return db.changes()
 
 

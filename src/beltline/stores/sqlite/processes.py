@@ -7,7 +7,8 @@ from typing import Any
 
 import apsw
 
-from beltline.engine.ports import Format, NotFound, StoredVersion
+from beltline.engine.ports import NotFound
+from beltline.engine.records import Format, StoredVersion
 
 # The newest version of one process.
 NEWEST = (

@@ -6,15 +6,17 @@ from typing import Any
 
 import apsw
 
-from beltline.engine.ports import NotFound, RunFilter, RunRecord, StoredRun
-from beltline.stores.sqlite.claims import load_some
+from beltline.engine.ports import NotFound
+from beltline.engine.records import RunFilter, RunRecord, StoredRun
+from beltline.stores.sqlite.claims import load_some, measure
 from beltline.stores.sqlite.connection import snapshot
 
 # What a `RunRecord` is made of.
 RECORD = (
     "SELECT request.key, request.source, request.process, run.version_id,"
-    " CASE WHEN run.key IS NULL THEN 'waiting' WHEN run.owner IS NOT NULL THEN 'moving'"
-    " ELSE run.status END, run.ready_at, request.accepted_at, run.owner IS NOT NULL,"
+    " CASE WHEN run.key IS NULL THEN 'waiting'"
+    " WHEN run.owner IS NULL OR run.status IN ('cancelled', 'stopped') THEN run.status"
+    " ELSE 'moving' END, run.ready_at, request.accepted_at, run.owner IS NOT NULL,"
     " coalesce(run.crashes, 0)"
 )
 
@@ -24,17 +26,15 @@ ALL_RUNS = " FROM request LEFT JOIN run ON run.key = request.key"
 # The stopped ones by their own index.
 STOPPED_RUNS = " FROM run INDEXED BY run_stopped CROSS JOIN request ON request.key = run.key"
 
-# The owned ones by theirs: at most as many as a process moves at a time.
-OWNED_RUNS = " FROM run INDEXED BY run_owned CROSS JOIN request ON request.key = run.key"
-
 # How a status is asked for.
 HAS_STATUS = {
-    "stopped": "run.status = 'stopped' AND run.owner IS NULL",
-    "moving": "(run.owner IS NOT NULL OR run.status = 'moving')",
+    "cancelled": "run.status = 'cancelled'",
+    "stopped": "run.status = 'stopped'",
+    "moving": "(run.status = 'moving' OR"
+    " (run.owner IS NOT NULL AND run.status NOT IN ('cancelled', 'stopped')))",
     "waiting": "(run.key IS NULL OR (run.status = 'waiting' AND run.owner IS NULL))",
     "parked": "run.status = 'parked' AND run.owner IS NULL",
     "completed": "run.status = 'completed' AND run.owner IS NULL",
-    "cancelled": "run.status = 'cancelled' AND run.owner IS NULL",
 }
 
 # How many wait to be claimed, are owned, are held back, are stopped.
@@ -42,7 +42,7 @@ COUNTS = (
     "SELECT (SELECT count(*) FROM run WHERE owner IS NULL AND ready_at IS NOT NULL),"
     " (SELECT count(*) FROM run WHERE owner IS NOT NULL),"
     " (SELECT count(*) FROM held),"
-    " (SELECT count(*) FROM run INDEXED BY run_stopped WHERE status = 'stopped' AND owner IS NULL)"
+    " (SELECT count(*) FROM run INDEXED BY run_stopped WHERE status = 'stopped')"
 )
 
 
@@ -53,11 +53,11 @@ def run(db: apsw.Connection, key: bytes) -> tuple[RunRecord, StoredRun | None]:
         if row is None:
             raise NotFound("there is no such run")
         record = run_record(row)
-        return record, None if record.version_id is None else load_some(db, [key])[0]
+        return record, None if record.version_id is None else load_some(db, [measure(db, key)])[0]
 
 
 def runs(db: apsw.Connection, filter: RunFilter, limit: int) -> list[RunRecord]:
-    """See `Store.runs`; `since` is included, `until` is not."""
+    """See `Store.runs`."""
     table, order = ALL_RUNS, "request.key"
     tests: list[str] = []
     if filter.status == "stopped":

@@ -10,8 +10,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from beltline.engine.ports import (
+from beltline.engine.records import (
     Batch,
+    Claimed,
     Format,
     Message,
     Repeat,
@@ -128,10 +129,12 @@ class SqliteStore:
     async def commit(self, batch: Batch) -> list[Repeat | None]:
         return await self._write(commits.commit, batch)
 
-    async def claim(self, now: int, limit: int, *, crashes: int) -> list[StoredRun]:
-        job = Job(lambda db: claims.claim(db, now, limit, crashes), then=claims.load)
-        claimed: list[StoredRun] = await self._enqueue(self._writes, job)
-        return claimed
+    async def claim(self, now: int, limit: int, *, crashes: int, max_bytes: int) -> Claimed:
+        job = Job(
+            lambda db: claims.claim(db, now, limit, crashes, max_bytes), then=claims.load_taken
+        )
+        claimed: Claimed | None = await self._enqueue(self._writes, job)
+        return claimed or Claimed([], more=False)
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         job = Job(lambda db: claims.claim_one(db, key), then=claims.load)
@@ -203,6 +206,9 @@ class SqliteStore:
 
     async def purge_values(self, now: int, limit: int) -> int:
         return await self._write(memory.purge_values, now, limit)
+
+    async def purge_identities(self, now: int, limit: int) -> int:
+        return await self._write(memory.purge_identities, now, limit)
 
     async def tokens(self) -> list[TokenRecord]:
         return await self._read(memory.tokens)

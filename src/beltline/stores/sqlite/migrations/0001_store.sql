@@ -24,6 +24,7 @@ CREATE TABLE identity (
     body_hash BLOB NOT NULL,
     PRIMARY KEY (source, identity)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX identity_by_until ON identity (until);
 
 -- Requests that wait in their source's buffer and have no run.
 CREATE TABLE held (

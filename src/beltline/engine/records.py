@@ -1,0 +1,190 @@
+"""The rows that go into a store and come out of it.
+
+Times are Unix milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are
+ordered by time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from beltline.core.run import Status
+
+# What a commit holds
+
+
+class NewRequest(msgspec.Struct, frozen=True):
+    """A request as it is kept: never changed afterwards.
+
+    `body` and `meta` are JSON. `identity` is unique per source until `identity_until`; `body_hash`
+    tells a true repeat from another request under the same identity. A `held` request waits in its
+    source's buffer and has no run.
+    """
+
+    key: bytes
+    source: str
+    process: str
+    accepted_at: int
+    body: bytes
+    meta: bytes
+    body_hash: bytes = b""
+    identity: str | None = None
+    identity_until: int = 0
+    held: bool = False
+
+
+class NewRun(msgspec.Struct, frozen=True):
+    """The row of a run that starts with its request, under the same key.
+
+    `owned` says that the accepting node moves it at once; otherwise it waits to be claimed from
+    `ready_at` on. `version_id` is the store's number of the process version.
+    """
+
+    key: bytes
+    version_id: int
+    status: Status
+    ready_at: int | None
+    owned: bool
+
+
+class JournalRow(msgspec.Struct, frozen=True):
+    """The events of one decision; `seq` is the number of the first of them, unique in the run."""
+
+    key: bytes
+    seq: int
+    entry: bytes
+
+
+class RunChange(msgspec.Struct, frozen=True):
+    """A run's row after a decision. It also clears the run's crashes.
+
+    `owned` False lets go of the run: it is claimed again from `ready_at` on, or never by itself
+    where that is None. A run that still has messages (after `messages_done` of the same batch) is
+    ready at once when it is let go of, whatever `ready_at` says.
+    """
+
+    key: bytes
+    status: Status
+    ready_at: int | None
+    owned: bool
+
+
+class Acceptance(msgspec.Struct, frozen=True):
+    """A request, with its run where it is released at once, and the run's first journal rows where
+    the accepting node moves it itself.
+    """
+
+    request: NewRequest
+    run: NewRun | None = None
+    rows: list[JournalRow] = []
+
+
+class Batch(msgspec.Struct):
+    """All that one transaction makes durable, or nothing of it.
+
+    Rows and changes of a run whose acceptance turns out to be a repeat are dropped with it.
+    """
+
+    acceptances: list[Acceptance] = []
+    journal: list[JournalRow] = []
+    changes: list[RunChange] = []
+    messages_done: list[int] = []
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """The answer for an acceptance whose identity is taken: nothing of it was stored.
+
+    `key` is the first request's; `same_body` tells whether this is the same request again.
+    """
+
+    key: bytes
+    same_body: bool
+
+
+# What a store gives
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Something for a run from outside its node: a command as `core.inputs` encodes it."""
+
+    id: int
+    key: bytes
+    body: bytes
+
+
+class StoredRun(msgspec.Struct, frozen=True):
+    """A claimed run with all that its state is folded from."""
+
+    key: bytes
+    version_id: int
+    crashes: int
+    body: bytes
+    meta: bytes
+    entries: list[bytes]
+    messages: list[Message]
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """The runs that a claim took, and whether it left others that it could have taken too."""
+
+    runs: list[StoredRun]
+    more: bool
+
+
+Format = Literal["yaml", "json", "php"]
+
+
+class StoredVersion(msgspec.Struct, frozen=True):
+    """A published version of a process; `text` as its author wrote it (in `format`)."""
+
+    id: int
+    process: str
+    version: int
+    format: Format
+    text: str
+    hash: str
+    published_at: int
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """A run or a held request as lists and pages show it; `version_id` None for a held one.
+
+    The status is what the run's row says; but while the run is owned it is "moving", unless the
+    row says "cancelled" or "stopped": a run may be stopped and moving, and a person must see it.
+    """
+
+    key: bytes
+    source: str
+    process: str
+    version_id: int | None
+    status: Status
+    ready_at: int | None
+    accepted_at: int
+    owned: bool
+    crashes: int
+
+
+class RunFilter(msgspec.Struct, frozen=True):
+    """Which runs to list, newest first; `before` is the key that the last page ended with.
+
+    `status` is the one that the record tells. `since` and `until` bound `accepted_at`: from `since`
+    on, and before `until`.
+    """
+
+    process: str | None = None
+    source: str | None = None
+    status: Status | None = None
+    since: int | None = None
+    until: int | None = None
+    before: bytes | None = None
+
+
+class TokenRecord(msgspec.Struct, frozen=True):
+    """An access token: its SHA-256, never the token."""
+
+    hash: bytes
+    role: str
+    name: str
+    created_at: int
