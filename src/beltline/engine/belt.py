@@ -154,7 +154,7 @@ class Belt:
 
     def _loaded(self, loaded: Loaded, now: int) -> None:
         stored = loaded.stored
-        self._runs.came(stored.crashes)
+        self._runs.came(stored)
         run = self._folded(loaded)
         if run is None:
             self._committer.gathering.changes[stored.key] = RunChange(

@@ -161,7 +161,7 @@ class Loader:
         finally:
             self._runs.reserved = 0
         for stored in claimed.runs:
-            self._runs.comes(stored.crashes)
+            self._runs.comes(stored)
         await self._hand_to_belt(claimed.runs)
         return claimed
 

@@ -10,6 +10,7 @@ from beltline.core.inputs import TimePassed
 from beltline.core.limits import Limits
 from beltline.core.run import Run, Status
 from beltline.engine.ports import Bell, Clock, Mailbox, Posted
+from beltline.engine.records import StoredRun
 
 
 class Moving(msgspec.Struct):
@@ -48,15 +49,17 @@ class MovingRuns:
         self._by_key[moving.run.key] = moving
         self._bytes += moving.run.document_bytes
 
-    def comes(self, crashes: int) -> None:
+    def comes(self, stored: StoredRun) -> None:
         """A claimed run is on its way to the belt."""
         self.loading += 1
-        self._coming[crashes] = self._coming.get(crashes, 0) + 1
+        self._bytes += stored.size
+        self._coming[stored.crashes] = self._coming.get(stored.crashes, 0) + 1
 
-    def came(self, crashes: int) -> None:
-        """It is with the belt now."""
+    def came(self, stored: StoredRun) -> None:
+        """It is with the belt now, which counts its document from here on."""
         self.loading -= 1
-        self._coming[crashes] -= 1
+        self._bytes -= stored.size
+        self._coming[stored.crashes] -= 1
 
     def remove(self, moving: Moving) -> None:
         """The run has left."""
@@ -85,7 +88,7 @@ class MovingRuns:
         return here + self._coming.get(crashes, 0)
 
     def documents_bytes(self) -> int:
-        """About how much the documents here take as JSON."""
+        """About how much the documents here, and those on their way, take as JSON."""
         return self._bytes
 
 

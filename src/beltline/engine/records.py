@@ -125,6 +125,11 @@ class StoredRun(msgspec.Struct, frozen=True):
     entries: list[bytes]
     messages: list[Message]
 
+    @property
+    def size(self) -> int:
+        """The bytes of what is loaded."""
+        return len(self.body) + len(self.meta) + sum(map(len, self.entries))
+
 
 class Claimed(msgspec.Struct, frozen=True):
     """The runs that a claim took, and whether it left others that it could have taken too."""

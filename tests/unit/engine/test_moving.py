@@ -6,6 +6,7 @@ import msgspec
 
 from beltline.core.limits import TINY
 from beltline.engine.moving import MovingRuns
+from beltline.engine.records import StoredRun
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
 
@@ -19,12 +20,21 @@ SLOW = {
 def test_room_is_what_is_left_of_the_limit() -> None:
     runs = MovingRuns(msgspec.structs.replace(TINY, moving_runs=3))
     assert runs.room() == 3
-    runs.comes(2)
+    coming = StoredRun(b"k" * 16, 1, 2, b"{}", b"{}", [b"[1]"], [])
+    runs.comes(coming)
     runs.reserved = 1
     assert (runs.room(), runs.loading, runs.of_crashes(2)) == (1, 1, 1)
-    runs.came(2)
+    assert runs.documents_bytes() == 7
+    runs.came(coming)
     runs.reserved = 0
     assert (runs.room(), runs.loading, runs.of_crashes(2)) == (3, 0, 0)
+    assert runs.documents_bytes() == 0
+
+
+def test_what_is_on_its_way_takes_room_by_its_bytes() -> None:
+    runs = MovingRuns(msgspec.structs.replace(TINY, moving_document_bytes=10))
+    runs.comes(StoredRun(b"k" * 16, 1, 0, b"x" * 10, b"", [], []))
+    assert runs.room() == 0
 
 
 def test_removing_a_run_twice_counts_once() -> None:
