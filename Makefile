@@ -65,7 +65,7 @@ sim: $(READY) ## run the simulation (SEEDS=2000 of them, or only SEED=n)
 
 .PHONY: kill
 kill: $(READY) ## run the tests that kill -9 real processes
-	@$(PYTHON_BIN)/pytest -m kill --timeout 1800 $(ARGS)
+	@$(PYTHON_BIN)/pytest -m kill --timeout 1800 -rP $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## measure speed and size, and compare with the peers

@@ -14,7 +14,6 @@ before that commit, since calls and answers leave only after it, and commits kee
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -242,10 +241,10 @@ class Belt:
         """
         rows: list[JournalRow] = []
         calls: list[Dispatched] = []
-        pending: deque[Input] = deque((input,))
+        pending: list[Input] = [input]  # grows while it is worked off
         bytes_before = run.document_bytes
-        while pending:
-            decision = decide(run, pending.popleft(), now)
+        for one in pending:
+            decision = decide(run, one, now)
             events = decision.events
             if not events:
                 continue

@@ -145,7 +145,6 @@ class Context:
 
     def __init__(
         self,
-        *,
         run: str,
         step: str,
         visit: int,

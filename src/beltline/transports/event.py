@@ -127,7 +127,9 @@ class EventTransport:
         invocation = self._find(call.call.step.implementation)
         if invocation is None:
             return unknown(call)
-        if not invocation.is_async or invocation.module.pinned in self._blocking:
+        if not invocation.is_async or (
+            self._blocking and invocation.module.pinned in self._blocking
+        ):
             self._queue(call, invocation)
             return None
         try:
@@ -155,16 +157,16 @@ class EventTransport:
     def _context(self, call: Dispatched, http: Http) -> Context:
         asked, around = call.call, self._surroundings
         connection = asked.step.connection
-        return Context(
-            run=call.run,
-            step=asked.step.id,
-            visit=asked.visit,
-            attempt=asked.attempt,
-            deadline_ms=asked.deadline,
-            connection=None if connection is None else around.connection(connection),
-            http=http,
-            memory=around.memory,
-            log=around.log,
+        return Context(  # in the order of its parameters: this is made for every call
+            call.run,
+            asked.step.id,
+            asked.visit,
+            asked.attempt,
+            asked.deadline,
+            None if connection is None else around.connection(connection),
+            http,
+            around.memory,
+            around.log,
         )
 
     def _watch_lane(self) -> None:
