@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench.debian import install
 from bench.stand import Failed
+from tests.servers.debian import install
 
 SCRIPT = Path(__file__).with_name("leads.lua")
 CONNECTIONS = 32

@@ -1,7 +1,7 @@
 """DBOS Transact over PostgreSQL: `python -m bench.peers.dbos_postgres --url URL --workflows N`.
 
-The server is the bench's own (`bench/postgres.py`), with PostgreSQL's default settings: `fsync` and
-`synchronous_commit` are on, and are read back from it. Prints one JSON object.
+The server is the tests' own (`tests/servers/postgres.py`), with PostgreSQL's default settings:
+`fsync` and `synchronous_commit` are on, and are read back from it. Prints one JSON object.
 What it imports is installed in the environment of the peers alone.
 """
 

@@ -26,7 +26,7 @@ import hypercorn.asyncio  # type: ignore[import-not-found,unused-ignore]
 import restate  # type: ignore[import-not-found,unused-ignore]
 
 from bench import lead
-from bench.ports import free_ports
+from tests.servers.ports import free_ports
 
 START_S = 30
 

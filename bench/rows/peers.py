@@ -11,11 +11,12 @@ from typing import Any
 
 from bench import lead
 from bench.figures import Figure, Findings, Goal
-from bench.postgres import NoPostgres, postgres
 from bench.rows.belt import BELT
 from bench.scale import Scale
 from bench.stand import ROOT, Failed, Stand
 from bench.wrk import NoWrk, program
+from tests.servers.postgres import postgres
+from tests.servers.processes import NoServer
 
 ROW = "Peers: the same work"
 RATIO = 80
@@ -65,7 +66,7 @@ def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
             _best(findings, f"DBOS on SQLite, {words}", _sqlite(stand, python, database, scale))
         try:
             _best(findings, "DBOS on PostgreSQL", _postgres(stand, python, scale))
-        except NoPostgres as missing:
+        except NoServer as missing:
             findings.miss(ROW, "DBOS on PostgreSQL", str(missing))
         _restate(stand, python, findings, scale)
 
@@ -84,7 +85,8 @@ def _sqlite(stand: Stand, python: Path, database: str, scale: Scale) -> list[dic
 def _postgres(stand: Stand, python: Path, scale: Scale) -> list[dict[str, Any]]:
     found = []
     for way, at_once in POSTGRES:
-        with postgres(stand.folder) as url:
+        with postgres(stand.folder) as server:
+            url = server.database("dbos").replace("postgresql:", "postgresql+psycopg:")
             arguments = ("bench.peers.dbos_postgres", "--url", url)
             found.append(_one_way(stand, python, way, at_once, arguments, scale))
     return found

@@ -25,18 +25,33 @@ from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Node
-from beltline.engine.ports import Clock, Store
+from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.logs import Redaction, report, run_logger
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
 from beltline.sdk import Connection, Secret
-from beltline.settings import Home, SettingsError, secret_reader
+from beltline.settings import Home, Settings, SettingsError, secret_reader
 from beltline.stores import open_store
+from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
 from beltline.transports.event import EventTransport, Surroundings
 
 _log = structlog.get_logger()
+
+JOIN_AGAIN_S = 0.5
+HAND_OVER_S = 3.0
+
+
+def sharing_of(settings: Settings) -> Sharing:
+    """How this node shares a PostgreSQL store."""
+    nodes, retention = settings.nodes, settings.retention
+    return Sharing(
+        name=nodes.name,
+        lease_ms=round(nodes.lease_s * 1_000),
+        keep_ms=round(retention.keep_days * DAY_MS),
+        partition_ms=max(MINUTE_MS, round(retention.partition_days * DAY_MS)),
+    )
 
 
 class Connections:
@@ -78,7 +93,7 @@ def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) 
 
 
 class Running(msgspec.Struct):
-    """A hub that runs. `ended` is done when one of its coroutines ended, with the reason."""
+    """A hub that runs. `ended` is done when it has ended by itself, with the reason."""
 
     hub: Hub
     node: Node
@@ -87,6 +102,7 @@ class Running(msgspec.Struct):
     files: HomeFiles
     redaction: Redaction
     ended: asyncio.Future[None]
+    stop_by: float | None = None  # by the loop's clock; set when a stop was asked for
 
 
 @asynccontextmanager
@@ -105,11 +121,17 @@ async def running_hub(
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
     async with AsyncExitStack() as opened:
-        store = await open_store(url or home.store_url, exclusive=True, durable=durable)
+        store = await open_store(
+            url or home.store_url,
+            exclusive=True,
+            durable=durable,
+            sharing=sharing_of(home.settings),
+        )
         opened.push_async_callback(store.close)
         running, transport = _construct(home, files, store, redaction or Redaction())
         opened.push_async_callback(transport.close)
-        await _recover(running)
+        await _join(running.node)
+        await _load(running.processes)
         async with _moving(running, transport, home.settings.stopping.grace_s):
             yield running
 
@@ -120,20 +142,62 @@ async def _moving(
 ) -> AsyncIterator[None]:
     """Moves runs until the block ends, then stops cleanly, unless the node has ended by itself."""
     node, ended = running.node, running.ended
-    tasks = [asyncio.create_task(coroutine) for coroutine in node.coroutines()]
-    for task in tasks:
-        task.add_done_callback(lambda done: _tell_end(done, ended))
+    # The coroutines are made before anything is awaited: who measures begins with them.
+    living = asyncio.create_task(_live(node, _tasks(node)))
+    living.add_done_callback(lambda done: _tell_end(done, ended))
     try:
         yield
     finally:
         if not ended.done():
-            await _drain(node, transport, grace_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await _drain(running, transport, grace_s)
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
         if not ended.done():
-            await running.store.hand_over()
+            await _hand_over(running.store)
             ended.cancel()
+
+
+def _tasks(node: Node) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(coroutine) for coroutine in node.coroutines()]
+
+
+async def _live(node: Node, tasks: list[asyncio.Task[None]]) -> None:
+    """Runs the node, membership after membership, until something else than that ends it."""
+    while True:
+        try:
+            await asyncio.gather(*tasks)
+        except LeaseLost as lost:
+            _log.warning("this node begins anew", reason=str(lost))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        node.begin_anew()
+        await _join(node)
+        tasks = _tasks(node)
+
+
+async def _join(node: Node) -> None:
+    """Becomes one of the store's nodes, as soon as it can be reached."""
+    while True:
+        try:
+            recovered = await node.join()
+        except (StoreAway, StoreFull) as trouble:
+            _log.warning("the store cannot be joined yet", reason=str(trouble))
+            await asyncio.sleep(JOIN_AGAIN_S)
+            continue
+        if recovered:
+            _log.warning("recovered runs that an unclean end left behind", runs=recovered)
+        return
+
+
+async def _hand_over(store: Store) -> None:
+    """Lets go of the runs; where the store cannot be asked, others take them over in time."""
+    try:
+        async with asyncio.timeout(HAND_OVER_S):
+            await store.hand_over()
+    except (StoreAway, LeaseLost, TimeoutError) as trouble:
+        _log.warning("the runs could not be handed over", reason=str(trouble))
 
 
 def _construct(
@@ -179,11 +243,8 @@ def _construct(
     return Running(hub, node, store, processes, files, redaction, ended), transport
 
 
-async def _recover(running: Running) -> None:
-    recovered = await running.node.recover()
-    if recovered:
-        _log.warning("recovered runs that an unclean end left behind", runs=recovered)
-    for name, reason in (await running.processes.load()).items():
+async def _load(processes: ProcessBook) -> None:
+    for name, reason in (await processes.load()).items():
         _log.error("a process cannot be used", process=name, reason=reason)
 
 
@@ -209,13 +270,14 @@ def _tell_end(task: asyncio.Task[None], ended: asyncio.Future[None]) -> None:
         ended.set_result(None)
 
 
-async def _drain(node: Node, transport: EventTransport, grace_s: float) -> None:
+async def _drain(running: Running, transport: EventTransport, grace_s: float) -> None:
     """Lets calls that are under way answer, and what was decided become durable."""
-    node.drain()
+    running.node.drain()
+    stop_by = running.stop_by or asyncio.get_running_loop().time() + grace_s
     try:
-        async with asyncio.timeout(grace_s):
+        async with asyncio.timeout_at(stop_by):
             await transport.idle()
-            await node.flush()
+            await running.node.flush()
     except TimeoutError:
         _log.warning("stopped while calls were under way", calls=transport.under_way())
 

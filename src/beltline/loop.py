@@ -19,19 +19,29 @@ class SystemClock:
     """
 
     _PACE = 0.9
+    _WAY_MS = 50.0
 
     def __init__(self) -> None:
         self._last = 0.0
         self._passed = time.monotonic()
+        self._ahead = 0.0  # of the machine's clock: by how much another one is to be followed
 
     def now(self) -> int:
         """Unix milliseconds."""
         passed = time.monotonic()
-        wall = time.time_ns() / 1_000_000
+        wall = time.time_ns() / 1_000_000 + self._ahead
         own = self._last + (passed - self._passed) * 1_000 * self._PACE
         self._passed = passed
         self._last = max(wall, own)
         return int(self._last)
+
+    def follow(self, shared: int) -> None:
+        """From here on this clock goes by another one, which shows `shared` now; differences that
+        the way to it explains do not count.
+        """
+        ahead = shared - time.time_ns() / 1_000_000
+        if abs(ahead - self._ahead) > self._WAY_MS:
+            self._ahead = ahead
 
 
 class AsyncioMailbox:
@@ -69,6 +79,12 @@ class AsyncioMailbox:
                 break
             await self._waiter
         return [items.popleft() for _ in range(min(limit, len(items)))]
+
+    def clear(self) -> list[Any]:
+        """All items, which are gone from here."""
+        items = list(self._items)
+        self._items.clear()
+        return items
 
 
 class AsyncioBell:

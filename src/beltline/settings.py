@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from beltline.catalog.catalog import Binding
 from beltline.core.limits import PRODUCTION, Limits
 
 FILE = "beltline.toml"
+BEATS = 5  # in a lease
 
 
 class SettingsError(Exception):
@@ -38,10 +39,28 @@ class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     url: str = ""
 
 
-class Stopping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A clean stop: how long calls that are under way may still answer."""
+class Nodes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How this node shares a store with others: its name (empty: its host's, and the process id),
+    and how long after its last sign of life others take its runs over.
+    """
 
-    grace_s: float = 5.0
+    name: str = ""
+    lease_s: Annotated[float, msgspec.Meta(ge=1, le=3_600)] = 10.0
+
+
+class Retention(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How long a shared store keeps runs that have ended (0: for ever), and how much time one
+    partition of it holds; both in days.
+    """
+
+    keep_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    partition_days: Annotated[float, msgspec.Meta(ge=1 / 1_440, le=366)] = 1.0
+
+
+class Stopping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A clean stop: how long after the signal calls that are under way may still answer."""
+
+    grace_s: float = 4.0
 
 
 class LimitSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -58,13 +77,18 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     server: Server = Server()
     store: Storage = Storage()
+    nodes: Nodes = Nodes()
+    retention: Retention = Retention()
     stopping: Stopping = Stopping()
     limits: LimitSettings = LimitSettings()
     modules: dict[str, Binding] = {}
 
     def effective_limits(self) -> Limits:
         """The bounds with what the operator set."""
-        return msgspec.structs.replace(PRODUCTION, **msgspec.structs.asdict(self.limits))
+        beat_ms = round(self.nodes.lease_s * 1_000 / BEATS)
+        return msgspec.structs.replace(
+            PRODUCTION, beat_ms=beat_ms, **msgspec.structs.asdict(self.limits)
+        )
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -113,7 +137,7 @@ def open_home(path: Path, environment: Mapping[str, str] = os.environ) -> Home:
 
 def _lay_over(given: dict[str, Any], environment: Mapping[str, str]) -> None:
     """`BELTLINE_SECTION_NAME` stands over `[section] name`."""
-    for section in ("server", "store", "stopping", "limits"):
+    for section in ("server", "store", "nodes", "retention", "stopping", "limits"):
         prefix = f"BELTLINE_{section.upper()}_"
         for name, value in environment.items():
             if name.startswith(prefix):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from beltline.engine.ports import Store
-from tests.conformance.store_kinds import KINDS
+from tests.conformance.store_kinds import DATABASES, KINDS, POSTGRES
 
 Reopen = Callable[[Store], Awaitable[Store]]
 
@@ -17,20 +17,23 @@ Reopen = Callable[[Store], Awaitable[Store]]
 def kind(request: pytest.FixtureRequest) -> str:
     """The name of an implementation."""
     name: str = request.param
+    if name == POSTGRES:
+        DATABASES.server = request.getfixturevalue("postgres_server")
     return name
 
 
 @pytest.fixture
 async def store(kind: str, tmp_path: Path) -> AsyncIterator[Store]:
-    """A new, empty store."""
+    """A new, empty store that may move runs."""
     opened = await KINDS[kind](tmp_path)
+    await opened.join()
     yield opened
     await opened.close()
 
 
 @pytest.fixture
 async def reopen(kind: str, tmp_path: Path) -> AsyncIterator[Reopen]:
-    """Closes the store and opens it again."""
+    """Closes the store and opens it again; it has not joined then."""
     opened: list[Store] = []
 
     async def close_and_open(store: Store) -> Store:

@@ -246,8 +246,8 @@ async def test_recover_counts_a_crash_for_every_owned_run(store: Store, reopen: 
     await accept(store, moving(1), ready(2, 5), ready(3, 6), held(4))
     assert await claimed(store, 5) == [2]
     store = await reopen(store)
-    assert await store.recover() == 2
-    assert await store.recover() == 0
+    assert await store.join() == 2
+    assert await store.join() == 0
     assert await store.next_ready_at() == 6  # the runs with crashes are not looked at
     assert await claimed(store, 10, crashes=0) == [3]
     runs = await claim(store, 0, 9, crashes=1)
@@ -258,7 +258,7 @@ async def test_recover_counts_a_crash_for_every_owned_run(store: Store, reopen: 
 async def test_five_crashes_stand_for_five_and_more(store: Store) -> None:
     await accept(store, moving(1), moving(2))
     for crashes in range(1, 8):
-        await store.recover()
+        await store.join()
         if crashes == 5:
             await store.claim_one(key(2))
             await change(store, 2, "waiting", 0)  # a commit clears it
@@ -271,11 +271,11 @@ async def test_five_crashes_stand_for_five_and_more(store: Store) -> None:
 
 async def test_a_change_clears_the_crashes(store: Store) -> None:
     await accept(store, moving(1))
-    await store.recover()
+    await store.join()
     assert await claimed(store, crashes=1) == [1]
     await change(store, 1, "moving", None, owned=True)
     assert (await store.run(key(1)))[0].crashes == 0
-    await store.recover()
+    await store.join()
     assert await claimed(store, crashes=1) == [1]
 
 
@@ -283,7 +283,7 @@ async def test_hand_over_lets_go_and_counts_nothing(store: Store, reopen: Reopen
     await accept(store, moving(1), ready(2, 10**12))
     await store.hand_over()
     store = await reopen(store)
-    assert await store.recover() == 0
+    assert await store.join() == 0
     assert await claimed(store, 0) == [1]
     assert (await store.run(key(1)))[0].crashes == 0
 

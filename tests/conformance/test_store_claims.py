@@ -57,7 +57,7 @@ async def test_the_first_is_claimed_however_large_it_is(store: Store) -> None:
 
 async def test_a_claim_tells_whether_it_left_others(store: Store) -> None:
     await accept(store, *(ready(number, number) for number in range(5)), ready(9, 10**9), moving(8))
-    await store.recover()  # run 8 is of those that have a crash
+    await store.join()  # run 8 is of those that have a crash
     assert await taken(store, 10**6, limit=0) == ([], True)
     assert await taken(store, 10**6, limit=2) == ([0, 1], True)
     assert await taken(store, 10**6, limit=3) == ([2, 3, 4], False)

@@ -99,6 +99,7 @@ async def test_purging_removes_the_identities_that_are_free_again(
     assert await store.purge_identities(103, 3) == 1
     assert await store.purge_identities(103, 3) == 0
     store = await reopen(store)
+    await store.join()
     repeat = lead(14, "lead 4", 0, 999)
     assert await store.commit(Batch(acceptances=[repeat])) == [Repeat(key(4), same_body=True)]
     await accept(store, lead(13, "lead 3", 0, 104))  # forgotten, so that any time is free

@@ -56,6 +56,7 @@ async def test_release_gives_the_oldest_requests_of_a_source_a_run(store: Store)
 async def test_a_held_request_has_no_run(store: Store, reopen: Reopen) -> None:
     await accept(store, held(1))
     store = await reopen(store)
+    await store.join()
     record, run = await store.run(key(1))
     assert run is None
     assert record == RunRecord(
@@ -70,7 +71,7 @@ async def test_a_held_request_has_no_run(store: Store, reopen: Reopen) -> None:
         crashes=0,
     )
     assert await claimed(store, 10**15) == []
-    assert await store.recover() == 0
+    assert await store.join() == 0
 
 
 async def test_releasing_nothing_is_allowed(store: Store) -> None:
@@ -162,7 +163,7 @@ async def test_a_run_is_told_as_stopped_also_while_another_branch_of_it_moves(
     assert await store.runs(RunFilter(status="stopped"), 9) == [record]
     assert await listed(store, RunFilter(status="moving")) == [2]
     assert await store.counts() == {"ready": 0, "owned": 2, "held": 0, "stopped": 1}
-    await store.recover()
+    await store.join()
     assert await claimed(store, crashes=1) == [1, 2]
     assert await listed(store, RunFilter(status="stopped")) == [1]
     await change(store, 1, "moving", owned=True)  # a person has mended it
@@ -341,7 +342,7 @@ async def test_closing_finishes_what_is_under_way(store: Store, reopen: Reopen) 
     store = await reopen(store)
     assert await posted == 1
     assert [run.messages[0].body for run in await claiming] == [b"hello"]
-    assert await store.recover() == 1
+    assert await store.join() == 1
 
 
 async def test_closing_twice_is_safe_and_calls_after_it_are_refused(store: Store) -> None:

@@ -177,7 +177,7 @@ async def test_a_log_that_cannot_be_copied_breaks_the_store(
     assert files.fired
     await store.close()
     again = SqliteStore(tmp_path / "hub.db", exclusive=True)
-    assert await again.recover() == 1
+    assert await again.join() == 1
     await again.close()
 
 
@@ -209,7 +209,7 @@ async def test_what_a_dead_process_left_is_synced_before_it_is_acted_on(
         SqliteStore(left / "hub.db", exclusive=True, vfs=files.name)
     assert files.fired
     store = SqliteStore(left / "hub.db", exclusive=True)
-    assert await store.recover() == 1
+    assert await store.join() == 1
     await store.close()
 
 

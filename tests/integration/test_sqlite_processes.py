@@ -76,7 +76,7 @@ async def test_a_kill_loses_nothing_that_was_committed(
     assert await asyncio.to_thread(finish, child) == -signal.SIGKILL
     store = await open_store(f"sqlite:///{path}", exclusive=True)
     try:
-        assert await store.recover() == 1 + second_is_there
+        assert await store.join() == 1 + second_is_there
         runs = await claim(store, 0, 9, crashes=1)
         assert [run.entries for run in runs] == [[b"entry 0"]] * (1 + second_is_there)
         if not second_is_there:

@@ -18,6 +18,7 @@ from typing import Any
 from beltline.cli.main import main
 from beltline.engine.committer import Committer
 from beltline.engine.loader import Loader
+from beltline.engine.node import Node
 from beltline.engine.work import Work
 from beltline.loop import AsyncioMailbox
 from beltline.stores.sqlite.store import SqliteStore
@@ -104,7 +105,7 @@ POINTS: dict[str, tuple[type, str, Callable[[Method, Callable[[], None]], Method
     "after-handlers-before-posting": (EventTransport, "post", before),
     "after-posting": (EventTransport, "post", after),
     "after-claim": (SqliteStore, "claim", after_async),
-    "after-recovery": (Loader, "recover", after_async),
+    "after-joining": (Node, "join", after_async),
     "before-loading": (Loader, "_hand_to_belt", before_async),
     "after-mailbox": (AsyncioMailbox, "take", after_async),
 }

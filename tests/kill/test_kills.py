@@ -23,7 +23,7 @@ def some_kills(count: int) -> list[Kill]:
             kills.append(Kill(after_s=chance.uniform(0.05, 0.8)))
         else:
             name = list(POINTS)[number // 2 % len(POINTS)]
-            early = name in ("after-recovery", "after-claim", "before-loading")
+            early = name in ("after-joining", "after-claim", "before-loading")
             kills.append(Kill(point=f"{name}:{1 if early else chance.randint(1, 60)}"))
     return kills
 

@@ -14,6 +14,8 @@ import msgspec
 from beltline.core.run import Status
 from beltline.engine.ports import NotFound, StoreBroken
 from beltline.engine.records import (
+    Acceptance,
+    Allowance,
     Batch,
     JournalRow,
     Message,
@@ -64,6 +66,9 @@ class Disk(msgspec.Struct):
     values: dict[str, tuple[bytes, int | None]] = {}
     tokens: dict[bytes, TokenRecord] = {}
     source_states: dict[str, str] = {}
+    uses: dict[str, list[tuple[int, int]]] = {}
+    stamps: dict[str, int] = {}
+    fired: dict[str, int] = {}
 
     def commit(self, batch: Batch, wrote: Callable[[JournalRow], None]) -> list[Repeat | None]:
         """See `Store.commit`; `wrote` is told of every journal row."""
@@ -231,6 +236,26 @@ class Disk(msgspec.Struct):
         for name in free[:limit]:
             del self.identities[name]
         return len(free[:limit])
+
+    def allow(self, name: str, wanted: int, at_most: int, every_ms: int, now: int) -> Allowance:
+        """Counts uses of a window: pairs of a stamp and a number."""
+        at = self.stamps[name] = max(now, self.stamps.get(name, 0))
+        uses = [use for use in self.uses.get(name, ()) if use[0] > at - every_ms]
+        room = at_most - sum(number for _, number in uses)
+        granted = max(0, min(wanted, room))
+        if granted:
+            uses.append((at, granted))
+        self.uses[name] = uses
+        oldest = min((stamp for stamp, _ in uses), default=at)
+        return Allowance(granted, at, at if granted < room else oldest + every_ms)
+
+    def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
+        """Accepts what a schedule makes, once."""
+        if self.fired.get(schedule, due_at - 1) >= due_at:
+            return False
+        self.fired[schedule] = due_at
+        self.commit(Batch([acceptance], [], [], []), lambda row: None)
+        return True
 
     def release(self, source: str, version_id: int, now: int, limit: int) -> int:
         """Gives held requests runs; gives their number."""

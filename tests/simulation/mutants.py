@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from beltline.core import decide, graph, run, turn
-from beltline.engine import belt, committer, loader, moving
+from beltline.engine import belt, committer, loader, moving, node
 from beltline.sdk import context
 
 
@@ -193,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             _COMMITTER,
             "_commit",
-            "self._set_full(True)",
+            "self._set_trouble(FULL)",
             "return [None] * len(work.newcomers)",
         ),
     ),
@@ -284,11 +284,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "suspects that an earlier start did not get to are forgotten",
         "everything_ends",
         (
-            _LOADER,
-            "recover",
-            "return await self._store.recover()",
-            """recovered = await self._store.recover()
-    self._has_suspects = recovered > 0
+            node.Node,
+            "join",
+            "return await self.store.join()",
+            """recovered = await self.store.join()
+    self.loader._has_suspects = recovered > 0
     return recovered""",
         ),
     ),

@@ -20,6 +20,10 @@ class SimulatedClock:
         """Unix milliseconds."""
         return self._scheduler.now + self.ahead_ms
 
+    def follow(self, shared: int) -> None:
+        """Goes by the clock of the store from now on."""
+        self.ahead_ms = max(self.ahead_ms, shared - self._scheduler.now)
+
 
 class SimulatedMailbox:
     """Items in order; taking them is a place where anything else may happen first."""
@@ -42,6 +46,12 @@ class SimulatedMailbox:
         while not self._items:
             await self._scheduler.block()
         return [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+
+    def clear(self) -> list[Any]:
+        """All items, which are gone from here."""
+        items = list(self._items)
+        self._items.clear()
+        return items
 
 
 class SimulatedBell:

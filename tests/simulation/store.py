@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +17,10 @@ from typing import Any, Literal
 
 from beltline.engine.ports import NotFound, StoreBroken
 from beltline.engine.records import (
+    Acceptance,
+    Allowance,
     Batch,
+    Beat,
     Claimed,
     Format,
     JournalRow,
@@ -60,7 +64,9 @@ class SimulatedStore:
         *,
         refuse: Callable[[], Exception | None] = lambda: None,
         wrote: Callable[[JournalRow], None] = lambda row: None,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        self._now = now
         self._disk = disk
         self._pause = pause
         self._refuse = refuse
@@ -119,6 +125,22 @@ class SimulatedStore:
         if self._is_closed:
             raise RuntimeError("the store is closed")
 
+    # The nodes
+
+    async def join(self) -> int:
+        number: int = await self._write(lambda: self._disk.let_go(1))
+        return number
+
+    async def beat(self) -> Beat:
+        return Beat(None, 0, has_suspects=False)
+
+    async def hand_over(self) -> int:
+        number: int = await self._write(lambda: self._disk.let_go(0))
+        return number
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Nothing wakes."""
+
     # The belt
 
     async def commit(self, batch: Batch) -> list[Repeat | None]:
@@ -162,14 +184,6 @@ class SimulatedStore:
         at: int | None = await self._read(look)
         return at
 
-    async def recover(self) -> int:
-        number: int = await self._write(lambda: self._disk.let_go(1))
-        return number
-
-    async def hand_over(self) -> int:
-        number: int = await self._write(lambda: self._disk.let_go(0))
-        return number
-
     # The inbox
 
     async def post(self, key: bytes, body: bytes, at: int) -> int:
@@ -178,7 +192,8 @@ class SimulatedStore:
 
     async def messages_after(self, id: int, limit: int) -> list[Message]:
         def look() -> list[Message]:
-            return [m for m in self._disk.inbox.values() if m.id > id][:limit]
+            owned = {key for key, row in self._disk.runs.items() if row.owned}
+            return [m for m in self._disk.inbox.values() if m.id > id and m.key in owned][:limit]
 
         messages: list[Message] = await self._read(look)
         return messages
@@ -199,6 +214,24 @@ class SimulatedStore:
 
         found: dict[str, int] = await self._read(count)
         return found
+
+    # What all nodes share
+
+    async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
+        now = self._now()
+        allowance: Allowance = await self._write(
+            lambda: self._disk.allow(name, wanted, at_most, every_ms, now)
+        )
+        return allowance
+
+    async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
+        acceptance.check_scheduled()
+        fired: bool = await self._write(lambda: self._disk.fire(schedule, due_at, acceptance))
+        return fired
+
+    async def fired_at(self, schedule: str) -> int | None:
+        at: int | None = await self._read(lambda: self._disk.fired.get(schedule))
+        return at
 
     # Processes
 
@@ -339,6 +372,9 @@ class SimulatedStore:
         await self._write(lambda: self._disk.source_states.__setitem__(source, state))
 
     # The whole
+
+    async def tend(self) -> None:
+        """Nothing is to be done beside the work."""
 
     async def backup(self, path: str) -> None:
         await self._read(lambda: write_disk(self._disk, Path(path)))

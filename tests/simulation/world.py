@@ -164,14 +164,14 @@ class World:
     async def _start(self, node: Node, mailbox: SimulatedMailbox, store: SimulatedStore) -> None:
         while True:
             try:
-                await node.recover()
+                await node.join()
             except StoreFull:
                 await self._scheduler.sleep(1_000)
             else:
                 break
         self._has_recovered = True
         self._society.hub = Hub(node, mailbox, store)
-        names = ("belt", "committer", "loader", "timers")
+        names = ("belt", "committer", "loader", "timers", "pulse")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
 
@@ -324,7 +324,7 @@ class World:
         node, _, store = self._society.hub
         in_memory = len(node.runs) + node.runs.loading
         self.record.most_in_memory = max(self.record.most_in_memory, in_memory)
-        if store.under_way or len(node.committer.gathering) or node.committer.is_full:
+        if store.under_way or len(node.committer.gathering) or node.committer.trouble:
             return
         for key in list(self._disk.runs):
             moving = node.runs.get(key)

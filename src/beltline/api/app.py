@@ -28,7 +28,7 @@ from beltline.api.operation import (
 )
 from beltline.api.problem import Problem, unavailable
 from beltline.api.routes import ROUTES
-from beltline.engine.ports import StoreBroken, StoreFull
+from beltline.engine.ports import LeaseLost, StoreAway, StoreBroken, StoreFull
 from beltline.sources.refusal import RequestRefused
 
 _log = structlog.get_logger(__name__)
@@ -84,6 +84,10 @@ class _App:
             problem = raised
         except StoreFull:
             problem = unavailable("store-full", "The store has no room left. Try again later.")
+        except (StoreAway, LeaseLost):
+            problem = unavailable(
+                "store-away", "The store cannot be reached now. Ask again.", retry_after_s=1
+            )
         except StoreBroken:
             _log.exception("the store is broken; this process ends")
             problem = unavailable("store-broken", "The store failed, and the hub starts again.")

@@ -88,6 +88,11 @@ class _Figures(Collector):
             "1 while the store has no room and nothing is accepted.",
             int(node.committer.is_full),
         )
+        yield _gauge(
+            "beltline_store_away",
+            "1 while the store cannot be reached and nothing is accepted.",
+            int(node.committer.is_away),
+        )
         yield _gauge("beltline_runs_moving", "Runs in memory.", len(node.runs))
         yield _gauge(
             "beltline_documents_bytes",

@@ -124,14 +124,17 @@ def main() -> None:
 
 def exit_code(error: Exception) -> int | None:
     """Tells an error that people can do something about; None for a mistake of the program."""
-    from beltline.engine.ports import NotFound, StoreBroken, StoreFull
+    from beltline.engine.ports import NotFound, StoreAway, StoreBroken, StoreFull
     from beltline.settings import SettingsError
     from beltline.stores import StoreUnavailable
 
     if isinstance(error, StoreBroken):
         say(f"beltline: the store failed, and the process ends so that it can recover: {error}")
         return EXIT_STORE_BROKEN
-    told = (SettingsError, StoreUnavailable, StoreFull, NotFound, ValueError, OSError)
+    told = (
+        *(SettingsError, StoreUnavailable, StoreAway, StoreFull),
+        *(NotFound, ValueError, OSError),
+    )
     if isinstance(error, told):
         say(f"beltline: {error}")
         return EXIT_FAILURE

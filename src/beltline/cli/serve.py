@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import structlog
@@ -22,8 +23,10 @@ from beltline.api.app import create_app
 from beltline.api.tokens import new_token
 from beltline.cli.console import HomeOption, StoreOption, say
 from beltline.composition import Running, publish_files, running_hub
+from beltline.engine.ports import StoreAway
 from beltline.logs import Redaction, configure_logs
 from beltline.settings import Home, open_home
+from beltline.stores import is_shared
 
 _log = structlog.get_logger()
 
@@ -61,11 +64,19 @@ def serve(
 async def _serve(
     home: Home, host: str | None, port: int | None, url: str | None, redaction: Redaction
 ) -> None:
+    # Of several nodes none decides by its files what all of them do: `beltline publish` does.
+    publishes = not is_shared(url or home.store_url)
     async with running_hub(home, url=url, redaction=redaction) as running:
-        for finding in (*running.files.findings, *await publish_files(home, running.processes)):
+        for finding in running.files.findings:
             say(str(finding))
+        if publishes:
+            await _publish(home, running)
+        elif not running.processes.names():
+            say("no process is published in this store: `beltline publish` does that")
         await _first_token(running)
         server = _Server(
+            running,
+            home.settings.stopping.grace_s,
             uvicorn.Config(
                 create_app(running.hub),
                 host=host or home.settings.server.host,
@@ -76,13 +87,13 @@ async def _serve(
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=HELD_CONNECTIONS_S,
-                timeout_graceful_shutdown=round(home.settings.stopping.grace_s) + 1,
-            )
+                timeout_graceful_shutdown=max(1, round(home.settings.stopping.grace_s / 2)),
+            ),
         )
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        housekeeping = asyncio.create_task(_keep_house(home, running))
+        housekeeping = asyncio.create_task(_keep_house(home, running, publishes=publishes))
         serving = asyncio.create_task(server.serve())
         try:
             await asyncio.wait({serving, running.ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +108,18 @@ async def _serve(
 
 class _Server(uvicorn.Server):
     """Says where it listens, once it does; ends by a signal without dying of it."""
+
+    def __init__(self, running: Running, grace_s: float, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._running = running
+        self._grace_s = grace_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """From here the grace runs: nothing new is begun while connections are still closed."""
+        if self._running.stop_by is None:
+            self._running.stop_by = asyncio.get_running_loop().time() + self._grace_s
+            self._running.node.drain()
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -129,7 +152,12 @@ async def _first_token(running: Running) -> None:
         say(f"admin token (shown once): {token}")
 
 
-async def _keep_house(home: Home, running: Running) -> None:
+async def _publish(home: Home, running: Running) -> None:
+    for finding in await publish_files(home, running.processes):
+        say(str(finding))
+
+
+async def _keep_house(home: Home, running: Running, *, publishes: bool) -> None:
     """Each second: what others changed in the store or in the home's files, and what expired."""
     seen = _stamps(home)
     while True:
@@ -137,10 +165,11 @@ async def _keep_house(home: Home, running: Running) -> None:
         try:
             await _refresh(running)
             now = _stamps(home)
-            if now != seen:
+            if publishes and now != seen:
                 seen = now
-                for finding in await publish_files(home, running.processes):
-                    say(str(finding))
+                await _publish(home, running)
+        except StoreAway:
+            continue  # the node tells it
         except Exception:  # noqa: BLE001 - housekeeping must go on; the node tells a broken store
             _log.exception("housekeeping failed; it is tried again")
 
@@ -154,6 +183,7 @@ async def _refresh(running: Running) -> None:
     now, batch = running.node.clock.now(), running.hub.limits.batch
     await running.store.purge_values(now, batch)
     await running.store.purge_identities(now, batch)
+    await running.store.tend()
 
 
 def _stamps(home: Home) -> dict[str, tuple[int, int]]:

@@ -54,6 +54,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
+    beat_ms: int = 2_000  # a fifth of the lease of a node: four beats may be lost
     moving_runs: int = 2_000
     moving_document_bytes: int = 67_108_864
     handler_threads: int = 64  # a module that blocks takes one thread each

@@ -21,6 +21,7 @@ from beltline.engine.ports import (
     Posted,
     Reply,
     Store,
+    StoreAway,
     StoreFull,
     Transport,
 )
@@ -28,6 +29,9 @@ from beltline.engine.records import NewRun, Repeat, RunChange
 from beltline.engine.work import Accepted, Newcomer, Refused, Work
 
 FULL_RETRY_MS = 1_000
+AWAY_RETRY_MS = 200  # how long an outage lasts is the database's affair, and mostly it is short
+FULL = "the store has no room left"
+AWAY = "the store cannot be reached"
 
 
 class Committer:
@@ -59,9 +63,10 @@ class Committer:
         self._emptied = new_bell()
         self._limits = limits
         self.gathering = Work()
-        self._watchers: dict[bytes, list[Reply]] = {}
+        self._under_way = Work()
+        self.watchers: dict[bytes, list[Reply]] = {}
         self.commits = 0
-        self.is_full = False  # the last commit found no room
+        self.trouble = ""  # why the last commit could not be made: FULL, AWAY, or nothing
         self._try_at = 0
         self.is_draining = False  # calls stay in the journal, for whoever recovers the run
 
@@ -73,58 +78,92 @@ class Committer:
         """Gives `reply` the run's status once it is at rest: ended, or stopped with nothing left
         that goes on by itself.
         """
-        self._watchers.setdefault(key, []).append(reply)
+        self.watchers.setdefault(key, []).append(reply)
 
     async def room(self) -> None:
         """Waits while so much has gathered that more would only cost memory."""
-        while len(self.gathering) >= 4 * self._limits.batch and not self.is_full:
+        while len(self.gathering) >= 4 * self._limits.batch and not self.trouble:
             await self._emptied.wait()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the last commit found no room."""
+        return self.trouble == FULL
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the store could not be reached at the last commit."""
+        return self.trouble == AWAY
+
     async def run(self) -> None:
-        """Commits for as long as the node lives. Raises `StoreBroken`."""
+        """Commits for as long as the node lives. Raises `StoreBroken` and `LeaseLost`."""
         while True:
             await self._filled.wait()
             while len(self.gathering):
                 work, self.gathering = self.gathering, Work()
+                self._under_way = work
                 self._emptied.ring()
-                was_full = self.is_full
+                had_trouble = bool(self.trouble)
                 answers = await self._commit(work)
-                if self.is_full or was_full:
+                self._under_way = Work()
+                if self.trouble or had_trouble:
                     self._begin_again(work)
                 if len(work):
-                    self._set_full(False)
+                    self._set_trouble("")
                 else:  # nothing was left to try with: what falls due next is the next try
                     self._timers.is_held = False
                 self._act(work, answers)
 
     async def _commit(self, work: Work) -> list[Repeat | None]:
-        """Tries until it succeeds; work that turns out to hold nothing any more has succeeded."""
+        """Tries until it succeeds; work that turns out to hold nothing any more has succeeded.
+
+        While the store is away nobody knows whether the commit happened, so the very same one is
+        asked for again, and those who wait for it wait on.
+        """
+        is_in_doubt = False
         while len(work):
             try:
                 answers = await self._store.commit(work.batch())
             except StoreFull as full:
-                self._set_full(True)
-                self._turn_away(work, str(full))
+                self._set_trouble(FULL)
+                if not is_in_doubt:
+                    self._turn_away(work, str(full))
                 self._turn_away(self.gathering, str(full))
-                self._emptied.ring()
-                await self._filled.wait(self._clock.now() + FULL_RETRY_MS)
+                wait_ms = FULL_RETRY_MS
+            except StoreAway as away:
+                is_in_doubt = True
+                self._set_trouble(AWAY)
+                self._turn_away(self.gathering, str(away))
+                wait_ms = AWAY_RETRY_MS
             else:
                 self.commits += 1
                 return answers
+            self._emptied.ring()
+            await self._filled.wait(self._clock.now() + wait_ms)
         return []
 
-    def refuses_now(self) -> bool:
-        """Whether a request that came now would surely find no room. After a while one is let
-        through again, since nothing else may be there to try with.
+    def refusal(self) -> str:
+        """Why a request that came now could surely not be stored; empty where it may be. With a
+        full store one is let through after a while, since nothing else may be there to try with.
         """
-        return self.is_full and self._clock.now() < self._try_at
+        is_sure = self.trouble == AWAY or self._clock.now() < self._try_at
+        return self.trouble if is_sure else ""
 
-    def _set_full(self, is_full: bool) -> None:
-        self.is_full = self._timers.is_held = is_full
+    def _set_trouble(self, trouble: str) -> None:
+        self.trouble = trouble
+        self._timers.is_held = bool(trouble)
         self._try_at = self._clock.now() + FULL_RETRY_MS
 
+    def abandon(self, reason: str) -> None:
+        """What was not made durable until now never will be: senders hear so."""
+        for work in (self._under_way, self.gathering):
+            self._turn_away(work, reason)
+            for barrier in work.barriers:
+                barrier.reply.give(False)
+        self.gathering = self._under_way = Work()
+
     def _begin_again(self, work: Work) -> None:
-        """Deadlines of calls that were held up by a full store may have passed before anyone was
+        """Deadlines of calls that were held up by the store may have passed before anyone was
         called: their attempts begin again, which raises `attempt` and counts no failure.
         """
         keys = dict.fromkeys(call.key for call in work.calls)
@@ -159,7 +198,7 @@ class Committer:
         ]
         if ready:
             self._expect(min(ready))
-        if self._watchers:
+        if self.watchers:
             for change in work.changes.values():
                 self._tell_watchers(change)
         if calls and not self.is_draining:
@@ -176,6 +215,6 @@ class Committer:
             self._timers.watch(newcomer.moving)
 
     def _tell_watchers(self, row: NewRun | RunChange) -> None:
-        if row.key in self._watchers and not row.owned and row.ready_at is None:
-            for reply in self._watchers.pop(row.key):
+        if row.key in self.watchers and not row.owned and row.ready_at is None:
+            for reply in self.watchers.pop(row.key):
                 reply.give(row.status)

@@ -31,13 +31,15 @@ class Intake:
         self._new_reply = new_reply
         self.is_closed = False
 
+    def go_through(self, committer: Committer) -> None:
+        """Requests become durable by this committer from now on."""
+        self._committer = committer
+
     def refusal(self) -> str:
         """Why nothing can be accepted now; empty where it can."""
         if self.is_closed:
             return "the hub is stopping"
-        if self._committer.refuses_now():
-            return "the store has no room left"
-        return ""
+        return self._committer.refusal()
 
     def new_key(self) -> tuple[bytes, int]:
         """The key of the next request, and the moment it came in (Unix ms)."""

@@ -18,12 +18,13 @@ from beltline.engine.ports import (
     Clock,
     Mailbox,
     Store,
+    StoreAway,
     StoreFull,
 )
 from beltline.engine.records import Claimed, StoredRun
 from beltline.engine.work import Loaded, Noticed
 
-POLL_MS = 1_000  # messages of other programs, such as the command line, ring no bell here
+POLL_MS = 1_000  # what other programs do may ring no bell here
 
 
 class VersionUnusable(Exception):
@@ -60,7 +61,6 @@ class Loader:
         self._clock = clock
         self._bell = bell
         self._limits = limits
-        self._last_message = 0
         self._expected: int | None = None
         self._look_at = 0
         self._has_suspects = True  # until a look says otherwise: earlier starts may have left some
@@ -77,22 +77,28 @@ class Loader:
         """There is room for more runs, or a message was posted here."""
         self._bell.ring()
 
-    async def recover(self) -> int:
-        """Lets go of what a node that ended uncleanly has left; gives the number of runs."""
-        return await self._store.recover()
+    def suspect(self) -> None:
+        """Runs that were moving at a crash wait to be claimed."""
+        self._has_suspects = True
+        self._bell.ring()
+
+    def wake(self) -> None:
+        """Another program may have made runs ready, or posted messages."""
+        self._look_at = 0
+        self._bell.ring()
 
     async def run(self) -> None:
         """Loads for as long as the node lives."""
         while True:
             if not self.is_draining:
-                await self._look_ahead()
                 try:
+                    await self._look_ahead()
                     await self._claim_ready()
-                except StoreFull:
-                    # Claiming writes; it is tried again at the next look. Answers go on, and end
-                    # runs, which is what may make room.
+                    await self._pass_messages()
+                except (StoreFull, StoreAway):
+                    # It is tried again at the next look: a claim whose answer was lost gives the
+                    # same runs again. Of a full store answers may end runs, which makes room.
                     self.has_backlog = True
-                await self._pass_messages()
             await self._bell.wait(self._next_look())
 
     def _next_look(self) -> int:
@@ -169,7 +175,7 @@ class Loader:
         loaded = []
         for stored in claimed:
             try:
-                process = await self._processes.by_id(stored.version_id)
+                process = await self._process(stored.version_id)
             except VersionUnusable as unusable:
                 loaded.append(Loaded(stored, None, str(unusable)))
             else:
@@ -177,10 +183,17 @@ class Loader:
         if loaded:
             self._mailbox.post(loaded)
 
-    async def _pass_messages(self) -> None:
+    async def _process(self, version_id: int) -> Process:
+        """The process of a run that is taken, which must reach the belt however long it takes."""
         while True:
-            messages = await self._store.messages_after(self._last_message, self._limits.batch)
-            if not messages:
-                return
-            self._last_message = messages[-1].id
+            try:
+                return await self._processes.by_id(version_id)
+            except StoreAway:
+                await self._bell.wait(self._clock.now() + POLL_MS)
+
+    async def _pass_messages(self) -> None:
+        """All that wait for the runs here, also those passed on before: the belt knows them."""
+        last = 0
+        while messages := await self._store.messages_after(last, self._limits.batch):
+            last = messages[-1].id
             self._mailbox.post([Noticed(message) for message in messages])

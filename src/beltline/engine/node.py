@@ -1,4 +1,9 @@
-"""One node: the engine's parts put together, and the order of its start and end."""
+"""One node: the engine's parts put together, and the order of its start and end.
+
+A node lives one membership after the other. When others took its runs over, since it was silent for
+too long, nothing that it has in memory counts any more: it begins anew, as after a crash, but the
+process and those who wait at its door stay.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,14 @@ from beltline.engine.intake import Intake
 from beltline.engine.loader import Loader, Processes
 from beltline.engine.moving import MovingRuns, Timers
 from beltline.engine.ports import Bell, Clock, Mailbox, Reply, Report, Store, Transport
-from beltline.engine.work import Barrier
+from beltline.engine.pulse import Pulse
+from beltline.engine.work import Barrier, Submitted
 
 
 class Node:
     """A belt with all that it needs. `coroutines()` are to run side by side until one raises
-    (`StoreBroken`: the process must end) or the node is stopped.
+    (`StoreBroken`: the process must end; `LeaseLost`: `begin_anew`, `join`, and run the new ones)
+    or the node is stopped.
     """
 
     def __init__(
@@ -36,16 +43,34 @@ class Node:
         limits: Limits,
     ) -> None:
         self._mailbox = mailbox
+        self._transport = transport
+        self._processes = processes
+        self._new_bell = new_bell
         self._new_reply = new_reply
+        self._report = report
+        self._limits = limits
         self.store = store
         self.clock = clock
+        self._assemble()
+        self.intake = Intake(mailbox, self.committer, RunIds(entropy), clock, new_reply)
+        store.listen(self._wake)
+
+    def _wake(self) -> None:
+        self.loader.wake()  # that of the membership that lasts now
+
+    def _assemble(self) -> None:
+        """Everything that holds what one membership moves."""
+        new_bell, limits, clock = self._new_bell, self._limits, self.clock
         self.runs = MovingRuns(limits)
-        self.timers = Timers(self.runs, clock, mailbox, new_bell())
-        self.loader = Loader(store, processes, mailbox, self.runs, clock, new_bell(), limits)
+        self.timers = Timers(self.runs, clock, self._mailbox, new_bell())
+        self.loader = Loader(
+            self.store, self._processes, self._mailbox, self.runs, clock, new_bell(), limits
+        )
+        self.pulse = Pulse(self.store, self.loader, clock, new_bell(), self._report, limits.beat_ms)
         self.committer = Committer(
-            store,
-            transport,
-            mailbox,
+            self.store,
+            self._transport,
+            self._mailbox,
             self.runs,
             self.timers,
             clock,
@@ -54,25 +79,41 @@ class Node:
             limits,
         )
         self.belt = Belt(
-            mailbox=mailbox,
+            mailbox=self._mailbox,
             committer=self.committer,
-            transport=transport,
+            transport=self._transport,
             runs=self.runs,
             timers=self.timers,
             clock=clock,
             loader=self.loader,
-            report=report,
+            report=self._report,
             limits=limits,
         )
-        self.intake = Intake(mailbox, self.committer, RunIds(entropy), clock, new_reply)
 
-    async def recover(self) -> int:
-        """To be awaited first: gives back what an unclean end left behind; gives its number."""
-        return await self.loader.recover()
+    async def join(self) -> int:
+        """To be awaited before the coroutines run: becomes one of the nodes of the store. Gives
+        the number of runs that unclean ends left behind.
+        """
+        return await self.store.join()
+
+    def begin_anew(self) -> None:
+        """After `LeaseLost`, when no coroutine runs any more: forgets all that was in memory.
+        Senders whose requests were not made durable hear so; those that nobody has looked at yet
+        are kept.
+        """
+        self.committer.abandon("this node has lost touch with the others; send it again")
+        kept = [item for item in self._mailbox.clear() if isinstance(item, Submitted | Barrier)]
+        watchers, is_draining = self.committer.watchers, self.committer.is_draining
+        self._assemble()
+        self.committer.watchers = watchers
+        self.committer.is_draining = self.loader.is_draining = is_draining
+        self.intake.go_through(self.committer)
+        self._mailbox.post(kept)
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, in no order."""
-        return [self.belt.run(), self.committer.run(), self.loader.run(), self.timers.run()]
+        parts = (self.belt, self.committer, self.loader, self.timers, self.pulse)
+        return [part.run() for part in parts]
 
     def watch(self, key: bytes) -> Reply:
         """A reply that is given the run's status once it is at rest; ask before it can be."""

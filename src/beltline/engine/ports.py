@@ -6,7 +6,7 @@ milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -14,7 +14,10 @@ import msgspec
 from beltline.core.inputs import Input
 from beltline.core.turn import Call
 from beltline.engine.records import (
+    Acceptance,
+    Allowance,
     Batch,
+    Beat,
     Claimed,
     Format,
     Message,
@@ -39,6 +42,19 @@ class StoreBroken(Exception):
     """
 
 
+class StoreAway(Exception):
+    """The world: the store cannot be reached, and what was asked may have happened or not. Asking
+    the very same again is safe where the method says so.
+    """
+
+
+class LeaseLost(Exception):
+    """The world: this node was silent for longer than its lease, and others have taken its runs
+    over. Nothing of what was asked happened; what is in memory does not count any more, and the
+    node has to join anew.
+    """
+
+
 class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
@@ -48,8 +64,42 @@ class Store(Protocol):
 
     Every method that changes something returns only when the change has survived a power loss.
     Calls that wait at the same time may share one transaction; each still happens whole or not at
-    all, and in the order of the calls. All raise `StoreFull` and `StoreBroken`.
+    all, and in the order of the calls. All raise `StoreFull` and `StoreBroken`, and `StoreAway`
+    where the store is at the other end of a network.
+
+    Several nodes may share a store. A run that is owned is moved by one of them, which its row
+    names. What only an owner may do (`commit`, `claim`, `claim_one`, `beat`) is fenced: it happens
+    only while the node's membership lasts, and raises `LeaseLost` after it.
     """
+
+    # The nodes
+
+    async def join(self) -> int:
+        """Begins a membership: what this store commits and claims from now on belongs to it. Lets
+        go of every run whose owner is gone without handing it over (a membership of this store
+        before this one; on a store of one node, any), ready at once, and raises its `crashes`.
+        Gives the number of these.
+        """
+        ...
+
+    async def beat(self) -> Beat:
+        """Tells the other nodes that this one lives, and does for nodes that have been silent for
+        longer than their lease what `join` does for those that are gone. Who was silent is told by
+        the store's own clock. To be called several times in each lease.
+        """
+        ...
+
+    async def hand_over(self) -> int:
+        """Ends the membership cleanly: lets go of every run that it owns, ready at once, counting
+        nothing. Gives their number.
+        """
+        ...
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Has `wake` called, in the event loop, whenever another program may have made something
+        ready. It may be called too often, and not every time: who needs to know looks now and then.
+        """
+        ...
 
     # The belt
 
@@ -57,7 +107,8 @@ class Store(Protocol):
         """Makes the batch durable. The answers stand in the order of `acceptances`: None for an
         accepted one, else the request that holds its identity (also one earlier in this batch).
         A journal row whose (key, seq) exists means that two writers decided: `StoreBroken`; so
-        does a change for a run that is not there.
+        does a change for a run that is not there. After `StoreAway` the next call must be with the
+        same batch: it happens once, however often it is asked.
         """
         ...
 
@@ -68,7 +119,8 @@ class Store(Protocol):
 
         It stops before the run with which their bodies, metas and journal entries would together
         take more than `max_bytes`; the first is taken however large it is. Memory stays within a
-        small multiple of what is taken.
+        small multiple of what is taken. What a call took before it raised `StoreAway` comes with
+        the next one.
         """
         ...
 
@@ -80,16 +132,6 @@ class Store(Protocol):
         """The earliest `ready_at` of the runs that nobody owns and that have no crashes."""
         ...
 
-    async def recover(self) -> int:
-        """For the start after an unclean end: raises `crashes` of every run that is still owned
-        and lets go of it, ready at once. Gives their number.
-        """
-        ...
-
-    async def hand_over(self) -> int:
-        """For a clean stop: lets go of every owned run, ready at once, counting nothing."""
-        ...
-
     # The inbox
 
     async def post(self, key: bytes, body: bytes, at: int) -> int:
@@ -99,7 +141,9 @@ class Store(Protocol):
         ...
 
     async def messages_after(self, id: int, limit: int) -> list[Message]:
-        """Messages with a greater id, in order."""
+        """Messages with a greater id for runs that this store's membership owns, in order of their
+        ids. A message may be seen later than one with a greater id: look again from 0.
+        """
         ...
 
     # Buffers
@@ -112,6 +156,24 @@ class Store(Protocol):
 
     async def held(self, source: str | None) -> dict[str, int]:
         """How many requests each source (or this one) holds back."""
+        ...
+
+    # What all nodes share, by the store's own clock
+
+    async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
+        """Counts up to `wanted` uses of `name` for which there is room: in any `every_ms`
+        milliseconds there are at most `at_most`, of all nodes together.
+        """
+        ...
+
+    async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
+        """Accepts what a schedule makes at its time `due_at`, once: False, and nothing is stored,
+        where this time or a later one was fired already. Its run must not be owned.
+        """
+        ...
+
+    async def fired_at(self, schedule: str) -> int | None:
+        """The latest time for which a schedule fired."""
         ...
 
     # Processes
@@ -190,6 +252,12 @@ class Store(Protocol):
         """Keeps what a person set on a source."""
         ...
 
+    async def tend(self) -> None:
+        """What a store needs now and then beside its work: room for the time that comes, and none
+        for what is older than what is kept. To be called each minute or more often.
+        """
+        ...
+
     async def backup(self, path: str) -> None:
         """Writes a consistent copy of the whole store to a new file."""
         ...
@@ -220,6 +288,10 @@ class Mailbox(Protocol):
         """Up to `limit` items; waits until there is one."""
         ...
 
+    def clear(self) -> list[Any]:
+        """All items, which are gone from here."""
+        ...
+
 
 class Bell(Protocol):
     """Wakes one coroutine; rings that nobody waited for are kept as one."""
@@ -238,6 +310,12 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """Unix milliseconds; never less than what it gave before in this process."""
+        ...
+
+    def follow(self, shared: int) -> None:
+        """It is `shared` now by the clock that all nodes share: from here on this one goes by it,
+        whatever the machine's own says.
+        """
         ...
 
 

@@ -80,6 +80,29 @@ class Acceptance(msgspec.Struct, frozen=True):
     run: NewRun | None = None
     rows: list[JournalRow] = []
 
+    def check(self) -> None:
+        """Refuses a request that would have neither a run nor a place in a buffer, or both. Raises
+        `ValueError`.
+        """
+        request, run = self.request, self.run
+        if request.held == (run is not None):
+            raise ValueError("a request is either held or has a run")
+        if run is None:
+            if self.rows:
+                raise ValueError("a held request has no journal")
+        elif run.key != request.key or any(row.key != request.key for row in self.rows):
+            raise ValueError("a request, its run and its journal have one key")
+
+    def check_scheduled(self) -> None:
+        """The same for what a schedule makes: its run waits to be claimed, and it has no identity,
+        since its schedule and time are one. Raises `ValueError`.
+        """
+        self.check()
+        if self.rows or (self.run is not None and self.run.owned):
+            raise ValueError("the run of a schedule waits to be claimed")
+        if self.request.identity is not None:
+            raise ValueError("a request of a schedule has no identity")
+
 
 class Batch(msgspec.Struct):
     """All that one transaction makes durable, or nothing of it.
@@ -136,6 +159,27 @@ class Claimed(msgspec.Struct, frozen=True):
 
     runs: list[StoredRun]
     more: bool
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """What a store tells a node that lives: the time by the clock that all nodes share (None where
+    there is but one node), how many runs it let go of whose owners were silent, and whether any run
+    with crashes waits to be claimed.
+    """
+
+    now: int | None
+    recovered: int
+    has_suspects: bool
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """How many uses were counted, at which time of the store, and the time from which there may be
+    room for another one.
+    """
+
+    granted: int
+    at: int
+    next_at: int
 
 
 Format = Literal["yaml", "json", "php"]

@@ -45,7 +45,9 @@ class Noticed(msgspec.Struct):
 
 
 class Barrier(msgspec.Struct):
-    """Asks to be told (True) when all that was posted before is decided on and durable."""
+    """Asks to be told (True) when all that was posted before is decided on and durable; False
+    where it never will be.
+    """
 
     reply: Reply
 
@@ -58,7 +60,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The request was not stored: the store has no room."""
+    """The request was not stored, or nobody knows: it may be sent again."""
 
     reason: str
 

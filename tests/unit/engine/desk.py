@@ -72,7 +72,7 @@ class Desk:
             report=lambda *line: self.reports.append(line),
             limits=self.limits,
         )
-        self.run(self.node.recover())
+        self.run(self.node.join())
         for coroutine in self.node.coroutines():
             scheduler.spawn("engine", coroutine, is_inside=True)
         self.settle()

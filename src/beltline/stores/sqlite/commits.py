@@ -73,7 +73,7 @@ WAKE_FOR_MESSAGES = (
 def commit(db: apsw.Connection, batch: Batch) -> list[Repeat | None]:
     """Writes a batch; see `Store.commit`. Raises `StoreBroken` where two writers decided."""
     for acceptance in batch.acceptances:
-        check_acceptance(acceptance)
+        acceptance.check()
     journal, changes = batch.journal, batch.changes
     try:
         answers = accept(db, batch.acceptances) if batch.acceptances else []
@@ -96,18 +96,6 @@ def commit(db: apsw.Connection, batch: Batch) -> list[Repeat | None]:
     if changes:
         change_runs(db, changes)
     return answers
-
-
-def check_acceptance(acceptance: Acceptance) -> None:
-    """Refuses a request that would have neither a run nor a place in a buffer, or both."""
-    request, run = acceptance.request, acceptance.run
-    if request.held == (run is not None):
-        raise ValueError("a request is either held or has a run")
-    if run is None:
-        if acceptance.rows:
-            raise ValueError("a held request has no journal")
-    elif run.key != request.key or any(row.key != request.key for row in acceptance.rows):
-        raise ValueError("a request, its run and its journal have one key")
 
 
 def accept(db: apsw.Connection, acceptances: list[Acceptance]) -> list[Repeat | None]:

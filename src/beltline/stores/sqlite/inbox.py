@@ -16,8 +16,11 @@ WAKE = (
 # Appends a message.
 ADD_MESSAGE = "INSERT INTO inbox (run, at, body) VALUES (?, ?, ?)"
 
-# Reads on from a message.
-MESSAGES_AFTER = "SELECT id, run, body FROM inbox WHERE id > ? ORDER BY id LIMIT ?"
+# Reads on from a message, of runs that are owned.
+MESSAGES_AFTER = (
+    "SELECT id, run, body FROM inbox CROSS JOIN run ON run.key = inbox.run"
+    " WHERE id > ? AND owner IS NOT NULL ORDER BY id LIMIT ?"
+)
 
 
 def post(db: apsw.Connection, key: bytes, body: bytes, at: int) -> int:

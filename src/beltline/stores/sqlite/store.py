@@ -11,7 +11,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import apsw
 
 from beltline.engine.records import (
+    Acceptance,
+    Allowance,
     Batch,
+    Beat,
     Claimed,
     Format,
     Message,
@@ -32,6 +35,7 @@ from beltline.stores.sqlite import (
     processes,
     reading,
     schema,
+    shared,
 )
 from beltline.stores.sqlite.backup import write_backup
 from beltline.stores.sqlite.connection import (
@@ -124,6 +128,20 @@ class SqliteStore:
         queue.put(job)
         return await job.future
 
+    # The nodes: there is but one
+
+    async def join(self) -> int:
+        return await self._write(claims.recover)
+
+    async def beat(self) -> Beat:
+        return Beat(None, 0, has_suspects=False)  # they come with `join` alone
+
+    async def hand_over(self) -> int:
+        return await self._write(claims.hand_over)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Nothing wakes: other programs write to the file by themselves."""
+
     # The belt
 
     async def commit(self, batch: Batch) -> list[Repeat | None]:
@@ -144,12 +162,6 @@ class SqliteStore:
     async def next_ready_at(self) -> int | None:
         return await self._read(claims.next_ready_at)
 
-    async def recover(self) -> int:
-        return await self._write(claims.recover)
-
-    async def hand_over(self) -> int:
-        return await self._write(claims.hand_over)
-
     # The inbox
 
     async def post(self, key: bytes, body: bytes, at: int) -> int:
@@ -167,6 +179,18 @@ class SqliteStore:
 
     async def held(self, source: str | None) -> dict[str, int]:
         return await self._read(buffers.held, source)
+
+    # What all nodes share
+
+    async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
+        return await self._write(shared.allow, name, wanted, at_most, every_ms)
+
+    async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
+        acceptance.check_scheduled()
+        return await self._write(shared.fire, schedule, due_at, acceptance)
+
+    async def fired_at(self, schedule: str) -> int | None:
+        return await self._read(shared.fired_at, schedule)
 
     # Processes
 
@@ -223,6 +247,9 @@ class SqliteStore:
         await self._write(memory.set_source_state, source, state)
 
     # The whole
+
+    async def tend(self) -> None:
+        """Nothing is to be done beside the work."""
 
     async def backup(self, path: str) -> None:
         await self._read(lambda _db: write_backup(self._path, Path(path), vfs=self._vfs))

@@ -1,4 +1,4 @@
-"""Loopback ports for the servers that are compared."""
+"""Loopback ports for servers that tests and benchmarks start."""
 
 from __future__ import annotations
 

@@ -1,0 +1,665 @@
+-- The first shape of the store. Times are Unix milliseconds, but for those of the node's lease, which
+-- this server's clock alone decides. A `key` is a UUIDv7, so that keys rise with time: what is only
+-- appended to is partitioned by ranges of keys, and goes, a range of time at once, by dropping its
+-- partitions. What is not covered by a partition lies in the default ones.
+-- Every operation is one call of one function, so that no lock outlives a node that is paused. The
+-- number in a function's name is that of the migration that made it: versions of the hub that run
+-- side by side each call their own.
+
+-- What came in; never changed afterwards.
+CREATE TABLE beltline.request (
+    key uuid NOT NULL,
+    source text NOT NULL,
+    process text NOT NULL,
+    accepted_at bigint NOT NULL,
+    body bytea NOT NULL,
+    meta bytea NOT NULL,
+    PRIMARY KEY (key)
+) PARTITION BY RANGE (key);
+CREATE INDEX request_by_process ON beltline.request (process, key);
+CREATE INDEX request_by_source ON beltline.request (source, key);
+CREATE TABLE beltline.request_default PARTITION OF beltline.request DEFAULT;
+
+-- The decisions; `seq` is the number of the first event of the row.
+CREATE TABLE beltline.journal (
+    run uuid NOT NULL,
+    seq integer NOT NULL,
+    entry bytea NOT NULL,
+    PRIMARY KEY (run, seq)
+) PARTITION BY RANGE (run);
+CREATE TABLE beltline.journal_default PARTITION OF beltline.journal DEFAULT;
+
+-- Runs that have ended and wait for nothing.
+CREATE TABLE beltline.finished (
+    key uuid NOT NULL,
+    version_id bigint NOT NULL,
+    status text NOT NULL,
+    PRIMARY KEY (key)
+) PARTITION BY RANGE (key);
+CREATE INDEX finished_by_status ON beltline.finished (key) WHERE status <> 'completed';
+CREATE TABLE beltline.finished_default PARTITION OF beltline.finished DEFAULT;
+
+-- A narrow row for each run that has not ended, for finding and scheduling; its state is the fold of
+-- its journal. `owner` is the membership of the node that moves it, `claim` the number of the claim
+-- that took it. Its rows come and go with the runs, so it is vacuumed early and at full speed.
+CREATE TABLE beltline.run (
+    key uuid NOT NULL,
+    version_id bigint NOT NULL,
+    status text NOT NULL,
+    ready_at bigint,
+    owner bigint,
+    claim bigint NOT NULL DEFAULT 0,
+    crashes integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (key)
+) WITH (
+    fillfactor = 85,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_threshold = 5000,
+    autovacuum_analyze_scale_factor = 0.1
+);
+CREATE INDEX run_ready ON beltline.run (least(crashes, 5), ready_at, key)
+    WHERE owner IS NULL AND ready_at IS NOT NULL;
+CREATE INDEX run_owned ON beltline.run (owner) WHERE owner IS NOT NULL;
+CREATE INDEX run_by_status ON beltline.run (status, key);
+
+-- Every run, for those that look for one.
+CREATE VIEW beltline.any_run AS
+    SELECT key, version_id, status, ready_at, owner, crashes FROM beltline.run
+    UNION ALL
+    SELECT key, version_id, status, NULL::bigint, NULL::bigint, 0 FROM beltline.finished;
+
+-- The memberships of nodes. `commits` and `claims` number what each did, so that what is asked again
+-- after its answer was lost happens once.
+CREATE TABLE beltline.node (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    version text NOT NULL,
+    schema_version integer NOT NULL,
+    lease_ms bigint NOT NULL,
+    joined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lease_until timestamptz NOT NULL,
+    ended_at timestamptz,
+    commits bigint NOT NULL DEFAULT 0
+) WITH (
+    fillfactor = 10,
+    autovacuum_vacuum_threshold = 500,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+-- How many claims each membership made; apart, so that a claim holds up no commit.
+CREATE TABLE beltline.node_claims (
+    node bigint PRIMARY KEY,
+    claims bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+
+-- Requests that wait in their source's buffer and have no run.
+CREATE TABLE beltline.held (
+    source text NOT NULL,
+    key uuid NOT NULL,
+    PRIMARY KEY (source, key)
+) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02);
+
+-- Whose identity is taken, and until when. An identity may hold any character, which text may not.
+CREATE TABLE beltline.identity (
+    source text NOT NULL,
+    identity bytea NOT NULL,
+    until bigint NOT NULL,
+    key uuid NOT NULL,
+    body_hash bytea NOT NULL,
+    PRIMARY KEY (source, identity)
+) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX identity_by_until ON beltline.identity (until);
+
+-- What came for a run from outside its node.
+CREATE TABLE beltline.inbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    token uuid NOT NULL UNIQUE,
+    run uuid NOT NULL,
+    at bigint NOT NULL,
+    body bytea NOT NULL
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX inbox_by_run ON beltline.inbox (run);
+
+-- The uses of a window that still count. `allowance` has one row a name, to be locked.
+CREATE TABLE beltline.allowance (
+    name text PRIMARY KEY,
+    last_at bigint NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+CREATE TABLE beltline.allowance_use (
+    name text NOT NULL,
+    at bigint NOT NULL,
+    uses integer NOT NULL
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX allowance_use_by_name ON beltline.allowance_use (name, at);
+
+-- The latest time for which each schedule fired.
+CREATE TABLE beltline.firing (
+    schedule text PRIMARY KEY,
+    due_at bigint NOT NULL
+);
+
+-- The published versions of the processes.
+CREATE TABLE beltline.version (
+    id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    process text NOT NULL,
+    version integer NOT NULL,
+    format text NOT NULL,
+    text text NOT NULL,
+    hash text NOT NULL,
+    published_at bigint NOT NULL,
+    UNIQUE (process, version)
+);
+
+-- What modules remember.
+CREATE TABLE beltline.remembered (
+    space bytea NOT NULL,
+    key bytea NOT NULL,
+    value bytea NOT NULL,
+    expires_at bigint,
+    PRIMARY KEY (space, key)
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX remembered_by_expiry ON beltline.remembered (expires_at)
+    WHERE expires_at IS NOT NULL;
+
+-- Access tokens: their SHA-256, never the token.
+CREATE TABLE beltline.token (
+    hash bytea PRIMARY KEY,
+    role text NOT NULL,
+    name text NOT NULL,
+    created_at bigint NOT NULL
+);
+
+-- What people set on sources.
+CREATE TABLE beltline.source_state (
+    source text PRIMARY KEY,
+    state text NOT NULL
+);
+
+-- The time of all nodes.
+CREATE FUNCTION beltline.now_ms() RETURNS bigint LANGUAGE sql VOLATILE
+RETURN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
+-- Wakes the nodes that listen.
+CREATE FUNCTION beltline.wake() RETURNS void LANGUAGE sql
+RETURN pg_notify('beltline', '');
+
+-- Ends memberships whose nodes are silent for longer than their lease, and `also`; gives their runs
+-- back, each with one crash more. A lease does not run while the server itself is down. What a
+-- silent node still has under way holds a lock on its row: it is left to the next beat then.
+CREATE FUNCTION beltline.recover_1(also bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    gone bigint[];
+    recovered bigint;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM beltline.node
+        WHERE ended_at IS NULL AND (id = also OR lease_until < clock_timestamp())
+    ) THEN
+        RETURN 0;
+    END IF;
+    SELECT array_agg(id) INTO gone FROM (
+        SELECT id FROM beltline.node
+        WHERE ended_at IS NULL AND (
+            id = also
+            OR greatest(lease_until, pg_postmaster_start_time() + lease_ms * interval '1 ms')
+                < clock_timestamp()
+        )
+        FOR UPDATE SKIP LOCKED
+    ) AS silent;
+    UPDATE beltline.node SET ended_at = clock_timestamp() WHERE id = ANY (gone);
+    UPDATE beltline.run SET owner = NULL, ready_at = 0, crashes = crashes + 1
+        WHERE owner = ANY (gone);
+    GET DIAGNOSTICS recovered = ROW_COUNT;
+    -- Memberships that ended long ago are of no use to anyone.
+    DELETE FROM beltline.node_claims WHERE node = ANY (gone);
+    DELETE FROM beltline.node WHERE ended_at < clock_timestamp() - interval '7 days';
+    IF recovered > 0 THEN
+        PERFORM beltline.wake();
+    END IF;
+    RETURN recovered;
+END $$;
+
+-- A new membership, in the place of `before`; gives its id and what was recovered.
+CREATE FUNCTION beltline.join_1(
+    before bigint, its_name text, its_version text, its_schema integer, its_lease_ms bigint
+) RETURNS TABLE (id bigint, recovered bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    -- A contraction of the schema waits for this, or this for it: see schema.py.
+    PERFORM pg_advisory_xact_lock_shared(hashtext('beltline migrations'));
+    IF EXISTS (
+        SELECT FROM beltline.migration WHERE phase = 'contract' AND number > its_schema
+    ) THEN
+        RAISE EXCEPTION 'the database no longer carries hubs that know version % of its schema',
+            its_schema USING ERRCODE = 'BL003';
+    END IF;
+    recovered := beltline.recover_1(before);
+    INSERT INTO beltline.node (name, version, schema_version, lease_ms, lease_until)
+        VALUES (its_name, its_version, its_schema, its_lease_ms,
+            clock_timestamp() + its_lease_ms * interval '1 ms')
+        RETURNING node.id INTO join_1.id;
+    INSERT INTO beltline.node_claims (node) VALUES (join_1.id);
+    RETURN NEXT;
+END $$;
+
+-- The node lives; looks after those that do not.
+CREATE FUNCTION beltline.beat_1(me bigint) RETURNS TABLE (
+    now_ms bigint, recovered bigint, has_suspects boolean
+) LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE beltline.node SET lease_until = clock_timestamp() + lease_ms * interval '1 ms'
+        WHERE id = me AND ended_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
+    END IF;
+    recovered := beltline.recover_1(NULL);
+    has_suspects := EXISTS (
+        SELECT FROM beltline.run
+        WHERE owner IS NULL AND ready_at IS NOT NULL AND least(crashes, 5) IN (1, 2, 3, 4, 5)
+    );
+    now_ms := beltline.now_ms();
+    RETURN NEXT;
+END $$;
+
+-- The node leaves.
+CREATE FUNCTION beltline.hand_over_1(me bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    handed_over bigint;
+BEGIN
+    PERFORM FROM beltline.node WHERE id = me FOR UPDATE;
+    UPDATE beltline.node SET ended_at = clock_timestamp() WHERE id = me AND ended_at IS NULL;
+    UPDATE beltline.run SET owner = NULL, ready_at = 0 WHERE owner = me;
+    GET DIAGNOSTICS handed_over = ROW_COUNT;
+    DELETE FROM beltline.node_claims WHERE node = me;
+    IF handed_over > 0 THEN
+        PERFORM beltline.wake();
+    END IF;
+    RETURN handed_over;
+END $$;
+
+-- What one batch of the belt writes: the hot path. `r_`: requests, `i_`: their identities (sorted,
+-- so that two nodes never wait for each other), `s_`: started runs, `j_`: journal rows, `c_`: changes
+-- of runs, `done`: messages. Gives the requests that were refused since their identity is taken.
+-- The first statement is the fence: it locks the node's row, so a takeover comes before or after.
+CREATE FUNCTION beltline.commit_1(
+    me bigint, number bigint,
+    r_key uuid[], r_source text[], r_process text[], r_accepted_at bigint[],
+    r_body bytea[], r_meta bytea[], r_held boolean[],
+    i_key uuid[], i_source text[], i_identity bytea[], i_accepted_at bigint[], i_until bigint[],
+    i_body_hash bytea[], i_one_by_one boolean,
+    s_key uuid[], s_version_id bigint[], s_status text[], s_ready_at bigint[], s_owned boolean[],
+    j_run uuid[], j_seq integer[], j_entry bytea[],
+    c_key uuid[], c_status text[], c_ready_at bigint[], c_owned boolean[],
+    done bigint[]
+) RETURNS TABLE (refused uuid, first uuid, same_body boolean)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    committed bigint;
+    turned_away uuid[] := '{}';
+    ended uuid[] := '{}';
+    changed bigint := 0;
+    counted bigint;
+    expected bigint;
+BEGIN
+    UPDATE beltline.node SET commits = number
+        WHERE id = me AND commits = number - 1 AND ended_at IS NULL;
+    IF NOT FOUND THEN
+        SELECT commits INTO committed FROM beltline.node WHERE id = me;
+        IF committed IS NULL OR committed < number THEN
+            RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
+        END IF;
+        -- It happened, and its answer was lost.
+        RETURN QUERY
+            SELECT asked.key, taken.key, taken.body_hash = asked.body_hash
+            FROM unnest(i_key, i_source, i_identity, i_body_hash)
+                AS asked (key, source, identity, body_hash)
+            JOIN beltline.identity AS taken
+                ON taken.source = asked.source AND taken.identity = asked.identity
+            WHERE taken.key <> asked.key
+                AND NOT EXISTS (SELECT FROM beltline.request WHERE request.key = asked.key);
+        RETURN;
+    END IF;
+
+    IF cardinality(i_key) > 0 THEN
+        -- Of two under one identity the second meets the first, so these are asked one by one.
+        FOR place IN 1 .. CASE WHEN i_one_by_one THEN cardinality(i_key) ELSE 1 END LOOP
+            INSERT INTO beltline.identity AS taken (source, identity, until, key, body_hash)
+                SELECT asked.source, asked.identity, asked.until, asked.key, asked.body_hash
+                FROM unnest(i_key, i_source, i_identity, i_accepted_at, i_until, i_body_hash)
+                    WITH ORDINALITY
+                    AS asked (key, source, identity, accepted_at, until, body_hash, number)
+                WHERE NOT i_one_by_one OR asked.number = place
+                ORDER BY asked.number
+                ON CONFLICT (source, identity) DO UPDATE
+                    SET until = excluded.until, key = excluded.key,
+                        body_hash = excluded.body_hash
+                    WHERE taken.until <= i_accepted_at[array_position(i_key, excluded.key)];
+            FOR refused, first, same_body IN
+                SELECT asked.key, taken.key, taken.body_hash = asked.body_hash
+                FROM unnest(i_key, i_source, i_identity, i_body_hash)
+                    WITH ORDINALITY AS asked (key, source, identity, body_hash, number)
+                JOIN beltline.identity AS taken
+                    ON taken.source = asked.source AND taken.identity = asked.identity
+                WHERE taken.key <> asked.key AND (NOT i_one_by_one OR asked.number = place)
+            LOOP
+                turned_away := turned_away || refused;
+                RETURN NEXT;
+            END LOOP;
+        END LOOP;
+    END IF;
+
+    IF cardinality(r_key) > 0 THEN
+        INSERT INTO beltline.request (key, source, process, accepted_at, body, meta)
+            SELECT key, source, process, accepted_at, body, meta
+            FROM unnest(r_key, r_source, r_process, r_accepted_at, r_body, r_meta)
+                AS asked (key, source, process, accepted_at, body, meta)
+            WHERE key <> ALL (turned_away);
+        INSERT INTO beltline.held (source, key)
+            SELECT source, key FROM unnest(r_key, r_source, r_held) AS asked (key, source, held)
+            WHERE held AND key <> ALL (turned_away);
+    END IF;
+    IF cardinality(s_key) > 0 THEN
+        INSERT INTO beltline.finished (key, version_id, status)
+            SELECT key, version_id, status
+            FROM unnest(s_key, s_version_id, s_status, s_ready_at, s_owned)
+                AS started (key, version_id, status, ready_at, owned)
+            WHERE status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned
+                AND key <> ALL (turned_away);
+        INSERT INTO beltline.run (key, version_id, status, ready_at, owner)
+            SELECT key, version_id, status, ready_at, CASE WHEN owned THEN me END
+            FROM unnest(s_key, s_version_id, s_status, s_ready_at, s_owned)
+                AS started (key, version_id, status, ready_at, owned)
+            WHERE NOT (status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned)
+                AND key <> ALL (turned_away);
+    END IF;
+    IF cardinality(j_run) > 0 THEN
+        INSERT INTO beltline.journal (run, seq, entry)
+            SELECT run, seq, entry FROM unnest(j_run, j_seq, j_entry) AS decided (run, seq, entry)
+            WHERE run <> ALL (turned_away);
+    END IF;
+    IF cardinality(done) > 0 THEN
+        DELETE FROM beltline.inbox WHERE id = ANY (done);
+    END IF;
+
+    IF cardinality(c_key) > 0 THEN
+        SELECT count(*) FILTER (WHERE key <> ALL (turned_away)),
+            coalesce(array_agg(key) FILTER (
+                WHERE status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned
+                    AND key <> ALL (turned_away)
+            ), '{}')
+            INTO expected, ended
+            FROM unnest(c_key, c_status, c_ready_at, c_owned)
+                AS change (key, status, ready_at, owned);
+        IF cardinality(ended) < expected THEN
+            UPDATE beltline.run
+                SET status = change.status, ready_at = change.ready_at, crashes = 0,
+                    owner = CASE WHEN change.owned THEN me END
+                FROM unnest(c_key, c_status, c_ready_at, c_owned)
+                    AS change (key, status, ready_at, owned)
+                WHERE run.key = change.key AND run.owner = me AND change.key <> ALL (ended)
+                    AND change.key <> ALL (turned_away);
+            GET DIAGNOSTICS changed = ROW_COUNT;
+        END IF;
+        IF cardinality(ended) > 0 THEN
+            WITH gone AS (
+                DELETE FROM beltline.run USING unnest(ended) AS one (key)
+                WHERE run.key = one.key AND run.owner = me
+                RETURNING run.key, run.version_id
+            )
+            INSERT INTO beltline.finished (key, version_id, status)
+                SELECT gone.key, gone.version_id, change.status FROM gone
+                JOIN unnest(c_key, c_status) AS change (key, status) ON change.key = gone.key;
+            GET DIAGNOSTICS counted = ROW_COUNT;
+            changed := changed + counted;
+        END IF;
+        IF changed <> expected THEN
+            RAISE EXCEPTION '% runs were decided on that this node does not own',
+                expected - changed USING ERRCODE = 'BL002';
+        END IF;
+        -- Looked at after the runs are let go of: a message that was posted before that is seen
+        -- here, one that comes after it finds a run that nobody owns.
+        IF EXISTS (SELECT FROM beltline.inbox) THEN
+            UPDATE beltline.run SET ready_at = 0
+                WHERE key = ANY (c_key) AND owner IS NULL
+                    AND EXISTS (SELECT FROM beltline.inbox WHERE inbox.run = run.key);
+            WITH back AS (
+                DELETE FROM beltline.finished WHERE key = ANY (ended)
+                    AND EXISTS (SELECT FROM beltline.inbox WHERE inbox.run = finished.key)
+                RETURNING key, version_id, status
+            )
+            INSERT INTO beltline.run (key, version_id, status, ready_at)
+                SELECT key, version_id, status, 0 FROM back;
+        END IF;
+    END IF;
+END $$;
+
+-- Takes runs that are ready, the earliest first, as far as they fit; gives their keys in that order,
+-- and whether others are left. What claim `number` took before is given again when it is repeated.
+CREATE FUNCTION beltline.claim_1(
+    me bigint, number bigint, at_ms bigint, most integer, crash_count integer, max_bytes bigint
+) RETURNS TABLE (key uuid, more boolean)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM beltline.node WHERE id = me AND ended_at IS NULL FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
+    END IF;
+    UPDATE beltline.node_claims SET claims = number WHERE node = me AND claims = number - 1;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT run.key, true FROM beltline.run
+            WHERE run.owner = me AND run.claim = number ORDER BY run.ready_at, run.key;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH candidate AS MATERIALIZED (
+            SELECT run.key, run.ready_at FROM beltline.run
+            WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
+                AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
+            ORDER BY run.ready_at, run.key
+            LIMIT most + 1
+            FOR UPDATE SKIP LOCKED
+        ),
+        measured AS (
+            SELECT candidate.key, candidate.ready_at,
+                row_number() OVER queue AS place,
+                sum(
+                    octet_length(request.body) + octet_length(request.meta) + coalesce(
+                        (SELECT sum(octet_length(entry)) FROM beltline.journal
+                        WHERE journal.run = request.key), 0)
+                ) OVER queue AS bytes
+            FROM candidate JOIN beltline.request ON request.key = candidate.key
+            WINDOW queue AS (ORDER BY candidate.ready_at, candidate.key)
+        ),
+        taken AS (
+            UPDATE beltline.run SET owner = me, claim = number
+            FROM measured
+            WHERE run.key = measured.key AND measured.place <= most
+                AND (measured.place = 1 OR measured.bytes <= max_bytes)
+            RETURNING run.key, measured.place
+        )
+        SELECT taken.key,
+            (SELECT count(*) FROM taken) < (SELECT count(*) FROM candidate)
+        FROM taken ORDER BY taken.place;
+    IF NOT FOUND AND most = 0 THEN
+        RETURN QUERY SELECT NULL::uuid, true FROM beltline.run
+            WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
+                AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
+            LIMIT 1;
+    END IF;
+END $$;
+
+-- Takes one run whatever its time, also one that has ended; tells whether it was there and free.
+CREATE FUNCTION beltline.claim_one_1(me bigint, which uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM beltline.node WHERE id = me AND ended_at IS NULL FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
+    END IF;
+    UPDATE beltline.run SET owner = me WHERE key = which AND (owner IS NULL);
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    WITH back AS (
+        DELETE FROM beltline.finished WHERE key = which RETURNING key, version_id, status
+    )
+    INSERT INTO beltline.run (key, version_id, status, owner)
+        SELECT key, version_id, status, me FROM back;
+    RETURN FOUND;
+END $$;
+
+-- Runs with all that their state is folded from, in the order of `keys`.
+CREATE FUNCTION beltline.load_1(keys uuid[]) RETURNS TABLE (
+    key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
+    entries bytea[], message_ids bigint[], message_bodies bytea[]
+)
+LANGUAGE sql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $$
+    SELECT asked.key, run.version_id, run.crashes, request.body, request.meta,
+        (SELECT array_agg(entry ORDER BY seq) FROM beltline.journal WHERE journal.run = asked.key),
+        waiting.ids, waiting.bodies
+    FROM unnest(keys) WITH ORDINALITY AS asked (key, place)
+    JOIN beltline.any_run AS run ON run.key = asked.key
+    JOIN beltline.request ON request.key = asked.key
+    LEFT JOIN LATERAL (
+        SELECT array_agg(id ORDER BY id) AS ids, array_agg(inbox.body ORDER BY id) AS bodies
+        FROM beltline.inbox WHERE inbox.run = asked.key
+    ) AS waiting ON true
+    ORDER BY asked.place
+$$;
+
+-- Appends a message and makes the run ready unless it is owned; a run that has ended is looked at
+-- once more. Gives the message's id, also when it was posted before under the same token.
+CREATE FUNCTION beltline.post_1(its_token uuid, which uuid, its_body bytea, at_ms bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    posted bigint;
+BEGIN
+    UPDATE beltline.run SET ready_at =
+        CASE WHEN owner IS NULL THEN least(coalesce(ready_at, at_ms), at_ms) ELSE ready_at END
+        WHERE key = which;
+    IF NOT FOUND THEN
+        WITH back AS (
+            DELETE FROM beltline.finished WHERE key = which RETURNING key, version_id, status
+        )
+        INSERT INTO beltline.run (key, version_id, status, ready_at)
+            SELECT key, version_id, status, at_ms FROM back;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    SELECT id INTO posted FROM beltline.inbox WHERE token = its_token;
+    IF NOT FOUND THEN
+        INSERT INTO beltline.inbox (token, run, at, body)
+            VALUES (its_token, which, at_ms, its_body) RETURNING id INTO posted;
+        PERFORM beltline.wake();
+    END IF;
+    RETURN posted;
+END $$;
+
+-- Gives the oldest held requests of a source a run; gives their number.
+CREATE FUNCTION beltline.release_1(
+    its_source text, its_version bigint, at_ms bigint, most integer
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    released bigint;
+BEGIN
+    WITH chosen AS MATERIALIZED (
+        SELECT key FROM beltline.held WHERE source = its_source ORDER BY key LIMIT most
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM beltline.held USING chosen
+        WHERE held.source = its_source AND held.key = chosen.key RETURNING held.key
+    )
+    INSERT INTO beltline.run (key, version_id, status, ready_at)
+        SELECT key, its_version, 'waiting', at_ms FROM gone;
+    GET DIAGNOSTICS released = ROW_COUNT;
+    IF released > 0 THEN
+        PERFORM beltline.wake();
+    END IF;
+    RETURN released;
+END $$;
+
+-- Counts uses of a window. Its row is locked from the look to the commit; stamps never go back.
+CREATE FUNCTION beltline.allow_1(
+    its_name text, wanted integer, at_most integer, every_ms bigint
+) RETURNS TABLE (granted integer, at bigint, next_at bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    moment bigint;
+    used bigint;
+    given integer;
+BEGIN
+    INSERT INTO beltline.allowance (name, last_at) VALUES (its_name, 0) ON CONFLICT DO NOTHING;
+    UPDATE beltline.allowance SET last_at = greatest(last_at, beltline.now_ms())
+        WHERE name = its_name RETURNING last_at INTO moment;
+    DELETE FROM beltline.allowance_use WHERE name = its_name AND at <= moment - every_ms;
+    SELECT coalesce(sum(uses), 0) INTO used FROM beltline.allowance_use WHERE name = its_name;
+    given := greatest(0, least(wanted, at_most - used));
+    IF given > 0 THEN
+        INSERT INTO beltline.allowance_use (name, at, uses) VALUES (its_name, moment, given);
+    END IF;
+    granted := given;
+    at := moment;
+    next_at := CASE WHEN used + given < at_most THEN moment ELSE coalesce(
+        (SELECT min(u.at) FROM beltline.allowance_use AS u WHERE u.name = its_name), moment
+    ) + every_ms END;
+    RETURN NEXT;
+END $$;
+
+-- Accepts what a schedule makes at a time of its own, unless this time or a later one was fired.
+CREATE FUNCTION beltline.fire_1(
+    its_schedule text, its_due_at bigint,
+    its_key uuid, its_source text, its_process text, its_accepted_at bigint,
+    its_body bytea, its_meta bytea,
+    its_version bigint, its_status text, its_ready_at bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO beltline.firing AS last (schedule, due_at) VALUES (its_schedule, its_due_at)
+        ON CONFLICT (schedule) DO UPDATE SET due_at = excluded.due_at
+        WHERE last.due_at < excluded.due_at;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO beltline.request (key, source, process, accepted_at, body, meta)
+        VALUES (its_key, its_source, its_process, its_accepted_at, its_body, its_meta);
+    IF its_version IS NULL THEN
+        INSERT INTO beltline.held (source, key) VALUES (its_source, its_key);
+    ELSE
+        INSERT INTO beltline.run (key, version_id, status, ready_at)
+            VALUES (its_key, its_version, its_status, its_ready_at);
+        PERFORM beltline.wake();
+    END IF;
+    RETURN true;
+END $$;
+
+-- A new version of a process, or the newest where its text is the same. Publishers wait for each
+-- other, so that numbers have no gap.
+CREATE FUNCTION beltline.publish_1(
+    its_process text, its_format text, its_text text, its_hash text, at_ms bigint
+) RETURNS SETOF beltline.version LANGUAGE plpgsql AS $$
+DECLARE
+    newest beltline.version;
+BEGIN
+    LOCK TABLE beltline.version IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO newest FROM beltline.version
+        WHERE process = its_process ORDER BY version DESC LIMIT 1;
+    IF FOUND AND newest.text = its_text THEN
+        RETURN NEXT newest;
+        RETURN;
+    END IF;
+    RETURN QUERY INSERT INTO beltline.version (process, version, format, text, hash, published_at)
+        VALUES (its_process, coalesce(newest.version, 0) + 1, its_format, its_text, its_hash, at_ms)
+        RETURNING *;
+END $$;

@@ -1,0 +1,104 @@
+"""The statements off the hot path, each with what it is for. Those that change something are one
+transaction each.
+"""
+
+from __future__ import annotations
+
+# Nodes
+
+JOIN = "SELECT * FROM beltline.join_1($1, $2, $3, $4, $5)"
+BEAT = "SELECT * FROM beltline.beat_1($1)"
+HAND_OVER = "SELECT beltline.hand_over_1($1)"
+
+# The belt
+
+CLAIM = "SELECT * FROM beltline.claim_1($1, $2, $3, $4, $5, $6)"
+CLAIM_ONE = "SELECT beltline.claim_one_1($1, $2)"
+LOAD = "SELECT * FROM beltline.load_1($1)"
+
+# The earliest time of a sound run that nobody owns: one look at the index.
+NEXT_READY_AT = (
+    "SELECT ready_at FROM beltline.run WHERE owner IS NULL AND ready_at IS NOT NULL"
+    " AND least(crashes, 5) = 0 ORDER BY ready_at LIMIT 1"
+)
+
+# The inbox
+
+POST = "SELECT beltline.post_1($1, $2, $3, $4)"
+
+# Messages for the runs of one membership.
+MESSAGES_AFTER = (
+    "SELECT inbox.id, inbox.run, inbox.body FROM beltline.inbox"
+    " JOIN beltline.run ON run.key = inbox.run"
+    " WHERE inbox.id > $1 AND run.owner = $2 ORDER BY inbox.id LIMIT $3"
+)
+
+# Buffers
+
+RELEASE = "SELECT beltline.release_1($1, $2, $3, $4)"
+COUNT_HELD = (
+    "SELECT source, count(*) FROM beltline.held WHERE source = coalesce($1, source) GROUP BY source"
+)
+
+# What all nodes share
+
+ALLOW = "SELECT * FROM beltline.allow_1($1, $2, $3, $4)"
+FIRE = "SELECT beltline.fire_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+FIRED_AT = "SELECT due_at FROM beltline.firing WHERE schedule = $1"
+
+# Processes
+
+_VERSION = (
+    "SELECT id, process, version, format, text, hash, published_at FROM beltline.version WHERE"
+)
+PUBLISH = "SELECT * FROM beltline.publish_1($1, $2, $3, $4, $5)"
+NEWEST_VERSION = f"{_VERSION} process = $1 ORDER BY version DESC LIMIT 1"
+NUMBERED_VERSION = f"{_VERSION} process = $1 AND version = $2"
+VERSION_BY_ID = f"{_VERSION} id = $1"
+NEWEST_VERSIONS = (
+    f"{_VERSION} (process, version) IN"
+    " (SELECT process, max(version) FROM beltline.version GROUP BY process) ORDER BY process"
+)
+
+# What modules remember
+
+VALUE = (
+    "SELECT value FROM beltline.remembered WHERE space = $1 AND key = $2"
+    " AND (expires_at IS NULL OR expires_at > $3)"
+)
+PUT_VALUE = (
+    "INSERT INTO beltline.remembered (space, key, value, expires_at) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value,"
+    " expires_at = excluded.expires_at"
+)
+DELETE_VALUE = (
+    "DELETE FROM beltline.remembered WHERE space = $1 AND key = $2"
+    " RETURNING expires_at IS NULL OR expires_at > $3"
+)
+
+# Expired values, the longest expired first; what another node removes right now is left to it.
+PURGE_VALUES = (
+    "WITH gone AS (DELETE FROM beltline.remembered WHERE (space, key) IN (SELECT space, key"
+    " FROM beltline.remembered WHERE expires_at IS NOT NULL AND expires_at <= $1"
+    " ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone"
+)
+
+# Identities that are free again, in the same way.
+PURGE_IDENTITIES = (
+    "WITH gone AS (DELETE FROM beltline.identity WHERE (source, identity) IN"
+    " (SELECT source, identity FROM beltline.identity WHERE until <= $1"
+    " ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone"
+)
+
+# Who may do what, and what people set on sources
+
+TOKENS = "SELECT hash, role, name, created_at FROM beltline.token ORDER BY created_at, hash"
+PUT_TOKEN = (
+    "INSERT INTO beltline.token (hash, role, name, created_at) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (hash) DO UPDATE SET role = excluded.role, name = excluded.name"
+)
+SOURCE_STATES = "SELECT source, state FROM beltline.source_state"
+SET_SOURCE_STATE = (
+    "INSERT INTO beltline.source_state (source, state) VALUES ($1, $2)"
+    " ON CONFLICT (source) DO UPDATE SET state = excluded.state"
+)
