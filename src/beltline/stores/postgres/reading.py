@@ -19,9 +19,11 @@ ALL_RUNS = " FROM beltline.request LEFT JOIN beltline.any_run AS run ON run.key 
 
 # One run, with all that its state is folded from.
 ONE_RUN = (
-    f"{RECORD}, loaded.*{ALL_RUNS}"
-    " LEFT JOIN LATERAL beltline.load_1(ARRAY[request.key]) AS loaded ON true"
-    " WHERE request.key = $1"
+    f"{RECORD}, request.body, request.meta,"
+    " (SELECT array_agg(entry ORDER BY seq) FROM beltline.journal WHERE journal.run = $1),"
+    " (SELECT array_agg(id ORDER BY id) FROM beltline.inbox WHERE inbox.run = $1),"
+    " (SELECT array_agg(body ORDER BY id) FROM beltline.inbox WHERE inbox.run = $1)"
+    f"{ALL_RUNS} WHERE request.key = $1"
 )
 
 _COLUMNS = "SELECT key, version_id, status, ready_at, owner, crashes FROM"

@@ -273,7 +273,11 @@ class PostgresStore:
             raise NotFound("there is no such run")
         row = tuple(rows[0])
         record = reading.run_record(row)
-        return record, None if record.version_id is None else reading.stored_run(row[9:])
+        if record.version_id is None:
+            return record, None
+        return record, reading.stored_run(
+            (record.key, record.version_id, record.crashes, *row[9:])
+        )
 
     async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
         statement, values = reading.listing(filter, limit)

@@ -186,6 +186,11 @@ RETURN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 CREATE FUNCTION beltline.wake() RETURNS void LANGUAGE sql
 RETURN pg_notify('beltline', '');
 
+-- Whether a run is of those that wait for nothing.
+CREATE FUNCTION beltline.has_ended(status text, ready_at bigint, owned boolean) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned;
+
 -- Ends memberships whose nodes are silent for longer than their lease, and `also`; gives their runs
 -- back, each with one crash more. A lease does not run while the server itself is down. What a
 -- silent node still has under way holds a lock on its row: it is left to the next beat then.
@@ -303,7 +308,6 @@ AS $$
 DECLARE
     committed bigint;
     turned_away uuid[] := '{}';
-    ended uuid[] := '{}';
     changed bigint := 0;
     counted bigint;
     expected bigint;
@@ -370,14 +374,12 @@ BEGIN
             SELECT key, version_id, status
             FROM unnest(s_key, s_version_id, s_status, s_ready_at, s_owned)
                 AS started (key, version_id, status, ready_at, owned)
-            WHERE status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned
-                AND key <> ALL (turned_away);
+            WHERE beltline.has_ended(status, ready_at, owned) AND key <> ALL (turned_away);
         INSERT INTO beltline.run (key, version_id, status, ready_at, owner)
             SELECT key, version_id, status, ready_at, CASE WHEN owned THEN me END
             FROM unnest(s_key, s_version_id, s_status, s_ready_at, s_owned)
                 AS started (key, version_id, status, ready_at, owned)
-            WHERE NOT (status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned)
-                AND key <> ALL (turned_away);
+            WHERE NOT beltline.has_ended(status, ready_at, owned) AND key <> ALL (turned_away);
     END IF;
     IF cardinality(j_run) > 0 THEN
         INSERT INTO beltline.journal (run, seq, entry)
@@ -389,35 +391,31 @@ BEGIN
     END IF;
 
     IF cardinality(c_key) > 0 THEN
-        SELECT count(*) FILTER (WHERE key <> ALL (turned_away)),
-            coalesce(array_agg(key) FILTER (
-                WHERE status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned
-                    AND key <> ALL (turned_away)
-            ), '{}')
-            INTO expected, ended
+        -- What has ended, by the one test for it, moves to `finished`; all else is changed in place.
+        UPDATE beltline.run
+            SET status = change.status, ready_at = change.ready_at, crashes = 0,
+                owner = CASE WHEN change.owned THEN me END
             FROM unnest(c_key, c_status, c_ready_at, c_owned)
-                AS change (key, status, ready_at, owned);
-        IF cardinality(ended) < expected THEN
-            UPDATE beltline.run
-                SET status = change.status, ready_at = change.ready_at, crashes = 0,
-                    owner = CASE WHEN change.owned THEN me END
-                FROM unnest(c_key, c_status, c_ready_at, c_owned)
-                    AS change (key, status, ready_at, owned)
-                WHERE run.key = change.key AND run.owner = me AND change.key <> ALL (ended)
-                    AND change.key <> ALL (turned_away);
-            GET DIAGNOSTICS changed = ROW_COUNT;
-        END IF;
-        IF cardinality(ended) > 0 THEN
-            WITH gone AS (
-                DELETE FROM beltline.run USING unnest(ended) AS one (key)
-                WHERE run.key = one.key AND run.owner = me
-                RETURNING run.key, run.version_id
-            )
-            INSERT INTO beltline.finished (key, version_id, status)
-                SELECT gone.key, gone.version_id, change.status FROM gone
-                JOIN unnest(c_key, c_status) AS change (key, status) ON change.key = gone.key;
-            GET DIAGNOSTICS counted = ROW_COUNT;
-            changed := changed + counted;
+                AS change (key, status, ready_at, owned)
+            WHERE run.key = change.key AND run.owner = me AND change.key <> ALL (turned_away)
+                AND NOT beltline.has_ended(change.status, change.ready_at, change.owned);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        WITH gone AS (
+            DELETE FROM beltline.run
+            USING unnest(c_key, c_status, c_ready_at, c_owned)
+                AS change (key, status, ready_at, owned)
+            WHERE run.key = change.key AND run.owner = me AND change.key <> ALL (turned_away)
+                AND beltline.has_ended(change.status, change.ready_at, change.owned)
+            RETURNING run.key, run.version_id, change.status
+        )
+        INSERT INTO beltline.finished (key, version_id, status)
+            SELECT key, version_id, status FROM gone;
+        GET DIAGNOSTICS counted = ROW_COUNT;
+        changed := changed + counted;
+        expected := cardinality(c_key);
+        IF cardinality(turned_away) > 0 THEN
+            SELECT count(*) INTO expected FROM unnest(c_key) AS change (key)
+                WHERE key <> ALL (turned_away);
         END IF;
         IF changed <> expected THEN
             RAISE EXCEPTION '% runs were decided on that this node does not own',
@@ -430,12 +428,12 @@ BEGIN
                 WHERE key = ANY (c_key) AND owner IS NULL
                     AND EXISTS (SELECT FROM beltline.inbox WHERE inbox.run = run.key);
             WITH back AS (
-                DELETE FROM beltline.finished WHERE key = ANY (ended)
-                    AND EXISTS (SELECT FROM beltline.inbox WHERE inbox.run = finished.key)
-                RETURNING key, version_id, status
+                DELETE FROM beltline.finished USING beltline.inbox
+                WHERE finished.key = inbox.run AND finished.key = ANY (c_key)
+                RETURNING finished.key, finished.version_id, finished.status
             )
             INSERT INTO beltline.run (key, version_id, status, ready_at)
-                SELECT key, version_id, status, 0 FROM back;
+                SELECT DISTINCT key, version_id, status, 0 FROM back;
         END IF;
     END IF;
 END $$;
@@ -518,7 +516,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Runs with all that their state is folded from, in the order of `keys`.
+-- Runs that are open, with all that their state is folded from, in the order of `keys`.
 CREATE FUNCTION beltline.load_1(keys uuid[]) RETURNS TABLE (
     key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
     entries bytea[], message_ids bigint[], message_bodies bytea[]
@@ -530,7 +528,7 @@ AS $$
         (SELECT array_agg(entry ORDER BY seq) FROM beltline.journal WHERE journal.run = asked.key),
         waiting.ids, waiting.bodies
     FROM unnest(keys) WITH ORDINALITY AS asked (key, place)
-    JOIN beltline.any_run AS run ON run.key = asked.key
+    JOIN beltline.run ON run.key = asked.key
     JOIN beltline.request ON request.key = asked.key
     LEFT JOIN LATERAL (
         SELECT array_agg(id ORDER BY id) AS ids, array_agg(inbox.body ORDER BY id) AS bodies
