@@ -210,7 +210,7 @@ async def test_an_address_names_a_file() -> None:
     assert sqlite_path("sqlite:////srv/hub/beltline.db") == Path("/srv/hub/beltline.db")
     assert sqlite_path("sqlite:///data/beltline.db") == Path("data/beltline.db")
     for url in (
-        "postgresql://localhost/hub",
+        "mysql://localhost/hub",
         "sqlite://",
         "sqlite:///",
         "sqlite:///data/",

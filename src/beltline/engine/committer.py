@@ -168,6 +168,9 @@ class Committer:
         """
         keys = dict.fromkeys(call.key for call in work.calls)
         work.calls = []
+        for newcomer in work.newcomers:
+            keys.update(dict.fromkeys(call.key for call in newcomer.calls))
+            newcomer.calls = []
         self._mailbox.post([Posted(key, Recovered()) for key in keys])
 
     def _turn_away(self, work: Work, reason: str) -> None:
