@@ -135,8 +135,12 @@ class IntakeRoute:
                 f"The identity of this request belongs to another one, {id_of(repeat.key)}, which"
                 " had another body. Send a new identity, or the same body.",
             )
-        first, _ = await self._hub.store.run(repeat.key)
-        answer = _accepted(id_of(repeat.key), held=first.version_id is None)
+        try:
+            first, _ = await self._hub.store.run(repeat.key)
+            held = first.version_id is None
+        except NotFound:
+            held = False  # it ended so long ago that it is not kept any more
+        answer = _accepted(id_of(repeat.key), held)
         return msgspec.structs.replace(answer, headers={"idempotent-replay": "true"})
 
     def _log_once(self, event: str, source: str, reason: str) -> None:

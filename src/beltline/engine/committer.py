@@ -149,6 +149,13 @@ class Committer:
         is_sure = self.trouble == AWAY or self._clock.now() < self._try_at
         return self.trouble if is_sure else ""
 
+    def hear(self, *, is_away: bool) -> None:
+        """What the pulse learned of the store, which matters while nothing is committed."""
+        if is_away and not self.trouble:
+            self._set_trouble(AWAY)
+        elif not is_away and self.trouble == AWAY and not len(self._under_way):
+            self._set_trouble("")
+
     def _set_trouble(self, trouble: str) -> None:
         self.trouble = trouble
         self._timers.is_held = bool(trouble)

@@ -66,7 +66,6 @@ class Node:
         self.loader = Loader(
             self.store, self._processes, self._mailbox, self.runs, clock, new_bell(), limits
         )
-        self.pulse = Pulse(self.store, self.loader, clock, new_bell(), self._report, limits.beat_ms)
         self.committer = Committer(
             self.store,
             self._transport,
@@ -77,6 +76,15 @@ class Node:
             new_bell,
             self.loader.expect,
             limits,
+        )
+        self.pulse = Pulse(
+            self.store,
+            self.committer,
+            self.loader,
+            clock,
+            new_bell(),
+            self._report,
+            limits.beat_ms,
         )
         self.belt = Belt(
             mailbox=self._mailbox,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beltline.engine.committer import Committer
 from beltline.engine.loader import Loader
 from beltline.engine.ports import Bell, Clock, Report, Store, StoreAway, StoreFull
 
@@ -12,6 +13,7 @@ class Pulse:
     def __init__(
         self,
         store: Store,
+        committer: Committer,
         loader: Loader,
         clock: Clock,
         bell: Bell,
@@ -19,6 +21,7 @@ class Pulse:
         every_ms: int,
     ) -> None:
         self._store = store
+        self._committer = committer
         self._loader = loader
         self._clock = clock
         self._bell = bell
@@ -31,8 +34,12 @@ class Pulse:
             await self._bell.wait(self._clock.now() + self._every_ms)
             try:
                 beat = await self._store.beat()
-            except (StoreAway, StoreFull):
+            except StoreAway:
+                self._committer.hear(is_away=True)
                 continue  # the next one may come through in time
+            except StoreFull:
+                continue
+            self._committer.hear(is_away=False)
             if beat.now is not None:
                 self._clock.follow(beat.now)
             if beat.recovered:

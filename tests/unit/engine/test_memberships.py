@@ -198,6 +198,16 @@ def test_a_node_beats_in_its_interval_also_when_a_beat_does_not_come_through() -
     assert len(asked) >= 4
 
 
+def test_a_node_that_only_beats_learns_that_the_store_is_away_and_back() -> None:
+    desk = Desk()
+    beating(desk, StoreAway("cut"))
+    desk.wait(desk.limits.beat_ms)
+    assert desk.node.intake.refusal() == AWAY
+    desk.wait(desk.limits.beat_ms)
+    assert desk.node.intake.refusal() == ""
+    assert isinstance(desk.submit(), Accepted)
+
+
 def test_the_clock_follows_the_time_of_the_store() -> None:
     desk = Desk()
     ahead = desk.clock.now() + 7_000_000

@@ -48,7 +48,7 @@ from beltline.stores.postgres.schema import Schema
 from beltline.stores.postgres.sharing import Sharing
 
 READ_LANES = 2  # one may be busy with a long list
-READ_S = 30.0
+READ_S = 10.0
 TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
@@ -275,9 +275,7 @@ class PostgresStore:
         record = reading.run_record(row)
         if record.version_id is None:
             return record, None
-        return record, reading.stored_run(
-            (record.key, record.version_id, record.crashes, *row[9:])
-        )
+        return record, reading.stored_run((record.key, record.version_id, record.crashes, *row[9:]))
 
     async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
         statement, values = reading.listing(filter, limit)
