@@ -67,6 +67,10 @@ sim: $(READY) ## run the simulation (SEEDS=2000 of them, or only SEED=n)
 kill: $(READY) ## run the tests that kill -9 real processes
 	@$(PYTHON_BIN)/pytest -m kill --timeout 1800 -rP $(ARGS)
 
+.PHONY: prove
+prove: $(READY) ## four nodes, faults, thousands of requests: ROUNDS=200 of them, or one with SEED=17
+	@$(PYTHON_BIN)/python -m tests.fleet $(if $(SEED),--seed $(SEED),--rounds $(or $(ROUNDS),200)) $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure speed and size, and compare with the peers
 	@$(PYTHON_BIN)/python -m bench $(ARGS)

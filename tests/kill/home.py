@@ -31,6 +31,7 @@ MODULE = '''\
 
 import asyncio
 import os
+import time
 from typing import Annotated
 
 from beltline.sdk import Config, Context, Example, Module, Output, field
@@ -51,8 +52,8 @@ class LedgerOutput(Output):
 
 
 async def ledger(config: LedgerConfig, context: Context) -> LedgerOutput:
-    line = f"{context.run} {context.step} {context.visit} {context.attempt} {context.key}\\n"
-    os.write(LEDGER, line.encode())
+    call = (context.run, context.step, context.visit, context.attempt, context.key)
+    os.write(LEDGER, (" ".join(map(str, (*call, time.monotonic_ns()))) + "\\n").encode())
     await asyncio.sleep(0.004)
     return LedgerOutput(number=config.number)
 

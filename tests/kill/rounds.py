@@ -237,7 +237,7 @@ class Rounds:
         calls = self._ledger.read_text(encoding="utf-8").splitlines()
         keys: dict[tuple[str, str, str], set[str]] = {}
         for line in calls:
-            run, step, visit, _, key_text = line.split()
+            run, step, visit, _, key_text, _ = line.split()
             keys.setdefault((run, step, visit), set()).add(key_text)
         return Result(
             kills=kills,

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Literal
 
@@ -59,7 +60,7 @@ def _major(initdb: Path) -> int:
 class PostgresServer:
     """A server with its data in `place`; made by `postgres`, which also starts and ends it."""
 
-    def __init__(self, programs: Path, place: Place, addresses: Sequence[str]) -> None:
+    def __init__(self, programs: Path, place: Place, addresses: Sequence[IPv4Interface]) -> None:
         (self.port,) = free_ports(1)
         self._programs = programs
         self._place = place
@@ -79,7 +80,7 @@ class PostgresServer:
         options = ["-A", "trust", "-E", "UTF8", "--locale=C", *([] if durable else ["--no-sync"])]
         self._call("initdb", "-D", str(self._cluster), "-U", USER, *options)
         lines = {
-            "listen_addresses": ",".join(self._addresses),
+            "listen_addresses": ",".join((LOOPBACK, *(str(one.ip) for one in self._addresses))),
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
@@ -89,8 +90,7 @@ class PostgresServer:
         with (self._cluster / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
         with (self._cluster / "pg_hba.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"host all all {one}/32 trust\n" for one in self._addresses)
-            file.write("host all all samenet trust\n")  # peers in namespaces of the tests
+            file.writelines(f"host all all {one.network} trust\n" for one in self._addresses)
 
     def start(self) -> None:
         """Starts it and returns when it takes connections. Raises `NoPostgres`."""
@@ -182,18 +182,18 @@ def postgres(
     *,
     durable: bool = True,
     settings: Mapping[str, str] | None = None,
-    listen: Sequence[str] = (),
+    listen: Sequence[IPv4Interface] = (),
 ) -> Iterator[PostgresServer]:
     """Runs a server until the block ends, with its data under `folder` (or among the system's
-    temporary files, see `place_for`). It listens on loopback, and on the addresses of `listen`,
-    which those in their networks may use. Raises `NoServer`.
+    temporary files, see `place_for`). It listens on loopback, and on the addresses of `listen` for
+    those in their networks. Raises `NoServer`.
 
     `durable=False` is quick and loses data with the machine, though not with its own process.
     `settings` are laid over those of postgresql.conf.
     """
     programs = binaries()
     with place_for("postgres", folder) as place:
-        server = PostgresServer(programs, place, (LOOPBACK, *listen))
+        server = PostgresServer(programs, place, listen)
         server.create(settings or {}, durable=durable)
         server.start()
         try:

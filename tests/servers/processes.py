@@ -71,7 +71,7 @@ def place_for(name: str, folder: Path) -> Iterator[Place]:
     pytest, it is made among the system's temporary files. Raises `NoServer`.
     """
     if os.geteuid() != 0:
-        made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+        made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder.resolve()))
         user = None
     else:
         try:
@@ -81,7 +81,7 @@ def place_for(name: str, folder: Path) -> Iterator[Place]:
         within = Path(tempfile.gettempdir())
         if _all_may_pass(folder.parent):
             folder.chmod(folder.stat().st_mode | 0o011)
-            within = folder
+            within = folder.resolve()
         made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=within))
         os.chown(made, account.pw_uid, account.pw_gid)
         user = account.pw_name
