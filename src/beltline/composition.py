@@ -33,7 +33,7 @@ from beltline.logs import Redaction, report, run_logger
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
 from beltline.sdk import Connection, Secret
 from beltline.settings import Home, Settings, SettingsError, secret_reader
-from beltline.stores import open_store
+from beltline.stores import StoreUnreachable, open_store
 from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
 from beltline.transports.event import EventTransport, Surroundings
 
@@ -41,6 +41,7 @@ _log = structlog.get_logger()
 
 JOIN_AGAIN_S = 0.5
 HAND_OVER_S = 3.0
+WAIT_FOR_STORE_S = 60.0
 
 
 def sharing_of(settings: Settings) -> Sharing:
@@ -121,12 +122,7 @@ async def running_hub(
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
     async with AsyncExitStack() as opened:
-        store = await open_store(
-            url or home.store_url,
-            exclusive=True,
-            durable=durable,
-            sharing=sharing_of(home.settings),
-        )
+        store = await _open(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
         running, transport = _construct(home, files, store, redaction or Redaction())
         opened.push_async_callback(transport.close)
@@ -134,6 +130,25 @@ async def running_hub(
         await _load(running.processes)
         async with _moving(running, transport, home.settings.stopping.grace_s):
             yield running
+
+
+async def _open(home: Home, url: str, *, durable: bool) -> Store:
+    """Opens the store. A database that does not answer is waited for a while: after an outage all
+    of a company starts at once.
+    """
+    sharing = sharing_of(home.settings)
+    until = asyncio.get_running_loop().time() + WAIT_FOR_STORE_S
+    is_told = False
+    while True:
+        try:
+            return await open_store(url, exclusive=True, durable=durable, sharing=sharing)
+        except StoreUnreachable as away:
+            if asyncio.get_running_loop().time() > until:
+                raise
+            if not is_told:
+                _log.warning("waiting for the store", reason=str(away), seconds=WAIT_FOR_STORE_S)
+                is_told = True
+            await asyncio.sleep(JOIN_AGAIN_S)
 
 
 @asynccontextmanager
@@ -244,8 +259,16 @@ def _construct(
 
 
 async def _load(processes: ProcessBook) -> None:
-    for name, reason in (await processes.load()).items():
-        _log.error("a process cannot be used", process=name, reason=reason)
+    while True:
+        try:
+            unusable = await processes.load()
+        except StoreAway as trouble:
+            _log.warning("the store cannot be read yet", reason=str(trouble))
+            await asyncio.sleep(JOIN_AGAIN_S)
+            continue
+        for name, reason in unusable.items():
+            _log.error("a process cannot be used", process=name, reason=reason)
+        return
 
 
 def _lenient(read: Callable[[str], str]) -> Callable[[str], str | None]:

@@ -11,7 +11,13 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beltline.stores.errors import NotAStore, StoreInUse, StoreTooNew, StoreUnavailable
+from beltline.stores.errors import (
+    NotAStore,
+    StoreInUse,
+    StoreTooNew,
+    StoreUnavailable,
+    StoreUnreachable,
+)
 from beltline.stores.postgres.address import is_postgres
 from beltline.stores.sqlite.store import SqliteStore
 
@@ -24,6 +30,7 @@ __all__ = [
     "StoreInUse",
     "StoreTooNew",
     "StoreUnavailable",
+    "StoreUnreachable",
     "is_shared",
     "open_store",
 ]

@@ -5,6 +5,10 @@ class StoreUnavailable(Exception):
     """The operator: the store cannot be opened; the message says what to do."""
 
 
+class StoreUnreachable(StoreUnavailable):
+    """The server of the store does not answer: waiting may help."""
+
+
 class StoreInUse(StoreUnavailable):
     """Another process serves this store."""
 

@@ -40,7 +40,7 @@ def told(error: BaseException) -> BaseException:
     code = getattr(error, "sqlstate", None)
     if code == MEMBERSHIP_ENDED:
         return LeaseLost(
-            f"{error}: this node was silent for longer than its lease, and others took its runs over"
+            f"{error}: this node was silent for longer than its lease, and others took over"
         )
     if code == NOT_OWNED:
         return StoreBroken(f"the store refused a decision: {error}")

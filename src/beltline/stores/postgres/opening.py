@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import asyncpg
 
-from beltline.stores.errors import StoreUnavailable
+from beltline.stores.errors import StoreUnavailable, StoreUnreachable
 from beltline.stores.postgres.address import Address, read_address
-from beltline.stores.postgres.failures import AWAY
+from beltline.stores.postgres.failures import AWAY, is_away
 from beltline.stores.postgres.lane import CONNECT_S, Connection, connect
 from beltline.stores.postgres.schema import Migration, Schema
 from beltline.stores.postgres.sharing import Sharing
 from beltline.stores.postgres.store import PostgresStore
 
+OPEN_S = 60.0  # a migration of a large store may take its time
 OLDEST_SERVER = 150_000  # PostgreSQL 15
 SAFE = {"fsync": ("on",), "full_page_writes": ("on",)}
 UNSAFE_COMMITS = ("off",)  # every other value waits at least for this server's disk
@@ -37,19 +37,17 @@ async def open_postgres(
         async with asyncio.timeout(CONNECT_S):
             db = await connect(address)
     except (asyncpg.PostgresError, *AWAY) as error:
-        raise StoreUnavailable(
-            f"the store {address.shown} cannot be opened: {_why(error)}"
-        ) from error
+        raise _unavailable(address, error) from error
+    guard = asyncio.get_running_loop().call_later(OPEN_S, db.terminate)
     try:
         await _check_server(db, address, durable=durable)
         await schema.bring_up_to_date(db)
+        await db.close()
     except (asyncpg.PostgresError, *AWAY) as error:
-        raise StoreUnavailable(
-            f"the store {address.shown} cannot be used: {_why(error)}"
-        ) from error
+        raise _unavailable(address, error) from error
     finally:
-        with contextlib.suppress(asyncpg.PostgresError, *AWAY):
-            await db.close()
+        guard.cancel()
+        db.terminate()
     return PostgresStore(address, sharing or Sharing(), schema)
 
 
@@ -75,5 +73,8 @@ async def _check_server(db: Connection, address: Address, *, durable: bool) -> N
         )
 
 
-def _why(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _unavailable(address: Address, error: BaseException) -> StoreUnavailable:
+    said = str(error) or type(error).__name__
+    if is_away(error):
+        return StoreUnreachable(f"the store {address.shown} cannot be reached: {said}")
+    return StoreUnavailable(f"the store {address.shown} cannot be used: {said}")

@@ -93,7 +93,7 @@ PURGE_IDENTITIES = (
 # Who may do what, and what people set on sources
 
 TOKENS = "SELECT hash, role, name, created_at FROM beltline.token ORDER BY created_at, hash"
-PUT_TOKEN = (
+ADD_ACCESS = (
     "INSERT INTO beltline.token (hash, role, name, created_at) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (hash) DO UPDATE SET role = excluded.role, name = excluded.name"
 )

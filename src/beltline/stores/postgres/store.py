@@ -309,7 +309,7 @@ class PostgresStore:
 
     async def put_token(self, token: TokenRecord) -> None:
         await self._change(
-            statements.PUT_TOKEN, token.hash, token.role, token.name, token.created_at
+            statements.ADD_ACCESS, token.hash, token.role, token.name, token.created_at
         )
 
     async def source_state(self) -> dict[str, str]:

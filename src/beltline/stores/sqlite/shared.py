@@ -1,4 +1,4 @@
-"""What would be shared if there were more nodes: windows that count uses, schedules that fire once."""
+"""What would be shared if there were more nodes: windows that count, schedules that fire once."""
 
 from __future__ import annotations
 
