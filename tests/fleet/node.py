@@ -37,6 +37,7 @@ class FleetNode:
         self.life = 0
         self.ended_by_itself: list[str] = []
         self._home = home
+        self._made_by = (number, home, store, host, port, prefix, environment)
         self._command = [
             *prefix,
             sys.executable,
@@ -49,6 +50,18 @@ class FleetNode:
         self._keeper: asyncio.Task[None] | None = None
         self._listens = asyncio.Event()
         self._is_kept = True
+
+    def succeeded_by(self, program: Sequence[str]) -> FleetNode:
+        """A node in this one's place, run by another program."""
+        number, home, store, host, port, prefix, environment = self._made_by
+        return FleetNode(
+            *(number, home, store),
+            host=host,
+            port=port,
+            prefix=prefix,
+            environment=environment,
+            program=program,
+        )
 
     @property
     def log(self) -> Path:
