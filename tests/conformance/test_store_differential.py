@@ -1,0 +1,70 @@
+"""The stores against each other: the same 100,000 random commands, and every answer compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beltline.engine.ports import NotFound, Store
+from beltline.stores import open_store
+from tests.conformance.differential import Ask, Ids, Renumbered, Stream, all_runs, everything
+from tests.conformance.store_kinds import DATABASES
+from tests.servers.postgres import PostgresServer
+
+COMMANDS = 100_000
+STREAMS = 4  # in stores of their own, so that no list gets long
+LOOK_EVERY = 5_000
+
+
+@asynccontextmanager
+async def pair(folder: Path) -> AsyncIterator[list[Store]]:
+    """A SQLite store and a PostgreSQL store, both empty."""
+    async with AsyncExitStack() as opened:
+        stores = [
+            await open_store(f"sqlite:///{folder / 'hub.db'}", exclusive=True, durable=False),
+            await DATABASES.open(folder),
+        ]
+        for store in stores:
+            opened.push_async_callback(store.close)
+            await store.join()
+        yield stores
+
+
+async def ask(store: Store, command: Ask) -> Any:
+    """The answer, an error that is one included."""
+    try:
+        return await command(store)
+    except NotFound:
+        return NotFound
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(STREAMS))
+async def test_sqlite_and_postgresql_answer_alike(
+    seed: int, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    DATABASES.server = postgres_server
+    stream, ids, same = Stream(seed), Ids(), Ids()
+    async with pair(tmp_path) as (first, second):
+        renumbered: Any = Renumbered(second, ids)
+        for number in range(COMMANDS // STREAMS):
+            command = stream.next()
+            one, two = await asyncio.gather(ask(first, command), ask(renumbered, command))
+            where = f"seed {seed}, command {number}, {stream.name}"
+            if stream.name == "post" and one is not NotFound and two is not NotFound:
+                ids.learn(two, one)
+            else:
+                assert ids.told(two) == same.told(one), where
+            stream.told(one)
+            if number % LOOK_EVERY == 0:
+                seen = await asyncio.gather(everything(first), everything(second))
+                assert ids.told(seen[1]) == same.told(seen[0]), where
+        looked = await asyncio.gather(all_runs(first), all_runs(second))
+        assert ids.told(looked[1]) == same.told(looked[0])
+        assert len(looked[0]) > COMMANDS // STREAMS // 10
