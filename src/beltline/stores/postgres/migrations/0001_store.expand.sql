@@ -194,20 +194,22 @@ RETURN status IN ('completed', 'cancelled') AND ready_at IS NULL AND NOT owned;
 -- Ends memberships whose nodes are silent for longer than their lease, and `also`; gives their runs
 -- back, each with one crash more. A lease does not run while the server itself is down. What a
 -- silent node still has under way holds a lock on its row: it is left to the next beat then.
-CREATE FUNCTION beltline.recover_1(also bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION beltline.recover_1(also bigint, but_not bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
     gone bigint[];
     recovered bigint;
 BEGIN
     IF NOT EXISTS (
         SELECT FROM beltline.node
-        WHERE ended_at IS NULL AND (id = also OR lease_until < clock_timestamp())
+        WHERE ended_at IS NULL AND id IS DISTINCT FROM but_not
+            AND (id = also OR lease_until < clock_timestamp())
     ) THEN
         RETURN 0;
     END IF;
     SELECT array_agg(id) INTO gone FROM (
         SELECT id FROM beltline.node
-        WHERE ended_at IS NULL AND (
+        WHERE ended_at IS NULL AND id IS DISTINCT FROM but_not AND (
             id = also
             OR greatest(lease_until, pg_postmaster_start_time() + lease_ms * interval '1 ms')
                 < clock_timestamp()
@@ -241,7 +243,7 @@ BEGIN
         RAISE EXCEPTION 'the database no longer carries hubs that know version % of its schema',
             its_schema USING ERRCODE = 'BL003';
     END IF;
-    recovered := beltline.recover_1(before);
+    recovered := beltline.recover_1(before, NULL);
     INSERT INTO beltline.node (name, version, schema_version, lease_ms, lease_until)
         VALUES (its_name, its_version, its_schema, its_lease_ms,
             clock_timestamp() + its_lease_ms * interval '1 ms')
@@ -260,7 +262,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
     END IF;
-    recovered := beltline.recover_1(NULL);
+    recovered := beltline.recover_1(NULL, me);
     has_suspects := EXISTS (
         SELECT FROM beltline.run
         WHERE owner IS NULL AND ready_at IS NOT NULL AND least(crashes, 5) IN (1, 2, 3, 4, 5)
