@@ -39,7 +39,7 @@ class Range(msgspec.Struct, frozen=True, order=True):
     def suffix(self) -> str:
         """What the names of its partitions end with: both times, to be read by people and here."""
         return "_".join(
-            f"{datetime.fromtimestamp(at / 1_000, UTC):%Y%m%dT%H%M%S}"
+            f"{datetime.fromtimestamp(at / 1_000, UTC):%Y%m%dt%H%M%S}"
             for at in (self.begin, self.end)
         )
 
@@ -48,7 +48,7 @@ def range_of(name: str) -> Range:
     """The range in a partition's name."""
     moments = name.split("_")[-2:]
     begin, end = (
-        round(datetime.strptime(moment + "+0000", "%Y%m%dT%H%M%S%z").timestamp() * 1_000)
+        round(datetime.strptime(moment + "+0000", "%Y%m%dt%H%M%S%z").timestamp() * 1_000)
         for moment in moments
     )
     return Range(begin, end)
