@@ -15,7 +15,7 @@ from beltline.engine.ports import Store
 from beltline.stores import open_store
 from beltline.stores.postgres.sharing import Sharing
 from tests.servers.postgres import PostgresServer
-from tests.simulation.store import FolderStore
+from tests.simulation.folder_store import FolderStore
 
 
 async def open_folder(folder: Path) -> Store:

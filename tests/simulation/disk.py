@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from beltline.core.run import Status
-from beltline.engine.ports import NotFound, StoreBroken
+from beltline.engine.ports import LeaseLost, NotFound, StoreBroken
 from beltline.engine.records import (
     Acceptance,
     Allowance,
@@ -33,13 +33,32 @@ OUTRANKING: tuple[Status, ...] = ("cancelled", "stopped")  # told also while the
 
 
 class RunRow(msgspec.Struct):
-    """The narrow row of a run."""
+    """The narrow row of a run. `owner` is a membership, `claim` the number of the claim that took
+    it.
+    """
 
     version_id: int
     status: Status
     ready_at: int | None
-    owned: bool
+    owner: int | None = None
     crashes: int = 0
+    claim: int = 0
+
+    @property
+    def owned(self) -> bool:
+        """Whether a node moves it."""
+        return self.owner is not None
+
+
+class Member(msgspec.Struct):
+    """The membership of a node: `lease_until` by the disk's clock, and what it did last."""
+
+    lease_ms: int
+    lease_until: int
+    has_ended: bool = False
+    commits: int = 0
+    answers: list[Repeat | None] = []
+    claims: int = 0
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -69,8 +88,75 @@ class Disk(msgspec.Struct):
     uses: dict[str, list[tuple[int, int]]] = {}
     stamps: dict[str, int] = {}
     fired: dict[str, int] = {}
+    members: dict[int, Member] = {}
 
-    def commit(self, batch: Batch, wrote: Callable[[JournalRow], None]) -> list[Repeat | None]:
+    # Nodes
+
+    def fence(self, me: int | None) -> Member:
+        """The membership, if it lasts. Raises `LeaseLost`."""
+        member = self.members.get(me or 0)
+        if member is None or member.has_ended:
+            raise LeaseLost(f"the membership {me} has ended")
+        return member
+
+    def join(self, before: int | None, now: int, lease_ms: int) -> tuple[int, int, list[int]]:
+        """A new membership; gives its number, how many runs were recovered, and the memberships
+        that were ended for it.
+        """
+        recovered, ended = self.recover(now, before, None)
+        me = len(self.members) + 1
+        self.members[me] = Member(lease_ms, now + lease_ms)
+        return me, recovered, ended
+
+    def beat(self, me: int | None, now: int) -> tuple[int, list[int]]:
+        """Renews the lease, and takes over from the silent."""
+        member = self.fence(me)
+        member.lease_until = now + member.lease_ms
+        return self.recover(now, None, me)
+
+    def recover(self, now: int, also: int | None, but_not: int | None) -> tuple[int, list[int]]:
+        """Ends the memberships whose lease ran out, and `also`; gives the number of their runs."""
+        silent = [
+            number
+            for number, member in self.members.items()
+            if not member.has_ended
+            and number != but_not
+            and (number == also or member.lease_until <= now)
+        ]
+        for number in silent:
+            self.members[number].has_ended = True
+        return self.let_go(silent, 1), silent
+
+    def hand_over(self, me: int | None) -> int:
+        """Ends a membership cleanly."""
+        member = self.members.get(me or 0)
+        if member is not None:
+            member.has_ended = True
+        return self.let_go([me or 0], 0)
+
+    def has_suspects(self) -> bool:
+        """Whether runs with crashes wait to be claimed."""
+        return any(
+            row.crashes and not row.owned and row.ready_at is not None for row in self.runs.values()
+        )
+
+    def commit_numbered(
+        self, me: int | None, number: int, batch: Batch, wrote: Callable[[JournalRow], None]
+    ) -> list[Repeat | None]:
+        """A commit of a node; one that happened already gives its answers again."""
+        known = self.members.get(me or 0)
+        if known is not None and known.commits >= number:
+            return known.answers
+        member = self.fence(me)
+        member.answers = self.commit(batch, wrote, me)
+        member.commits = number
+        return member.answers
+
+    # The belt
+
+    def commit(
+        self, batch: Batch, wrote: Callable[[JournalRow], None], me: int | None = None
+    ) -> list[Repeat | None]:
         """See `Store.commit`; `wrote` is told of every journal row."""
         answers = self._settle_identities(batch)
         refused = {
@@ -83,7 +169,7 @@ class Disk(msgspec.Struct):
         rows += [row for row in batch.journal if row.key not in refused]
         changes = [change for change in batch.changes if change.key not in refused]
         runs = {a.request.key for a in accepted if a.run is not None}
-        self._check_rows(rows, changes, runs)
+        self._check_rows(rows, changes, runs, me)
         for acceptance in accepted:
             request, run = acceptance.request, acceptance.run
             self.requests[request.key] = request
@@ -95,14 +181,15 @@ class Disk(msgspec.Struct):
             if run is None:
                 self.held[request.key] = request.source
             else:
-                self.runs[request.key] = RunRow(run.version_id, run.status, run.ready_at, run.owned)
+                owner = me if run.owned else None
+                self.runs[request.key] = RunRow(run.version_id, run.status, run.ready_at, owner)
         for row in rows:
             self.journal.setdefault(row.key, []).append(row)
             wrote(row)
         for id in batch.messages_done:
             self.inbox.pop(id, None)
         for change in changes:
-            self.change(change)
+            self.change(change, me)
         return answers
 
     def _settle_identities(self, batch: Batch) -> list[Repeat | None]:
@@ -129,7 +216,7 @@ class Disk(msgspec.Struct):
         return answers
 
     def _check_rows(
-        self, rows: list[JournalRow], changes: list[RunChange], new: set[bytes]
+        self, rows: list[JournalRow], changes: list[RunChange], new: set[bytes], me: int | None
     ) -> None:
         taken: set[tuple[bytes, int]] = set()
         for row in rows:
@@ -138,21 +225,42 @@ class Disk(msgspec.Struct):
                 raise StoreBroken(f"journal row {row.seq} of one run was decided twice")
             taken.add((row.key, row.seq))
         for change in changes:
-            if change.key not in self.runs and change.key not in new:
-                raise StoreBroken("a decision was made for a run that is not in the store")
+            run = self.runs.get(change.key)
+            if change.key not in new and (run is None or run.owner != me):
+                raise StoreBroken("a decision was made for a run that this node does not own")
 
-    def change(self, change: RunChange) -> None:
+    def change(self, change: RunChange, me: int | None) -> None:
         """Sets a run's row."""
         row = self.runs[change.key]
         row.status = change.status
         row.ready_at = change.ready_at
-        row.owned = change.owned
+        row.owner = me if change.owned else None
         row.crashes = 0
         if not change.owned and any(m.key == change.key for m in self.inbox.values()):
             row.ready_at = 0
 
-    def take(self, now: int, limit: int, crashes: int, max_bytes: int) -> tuple[list[bytes], bool]:
-        """Takes runs that are ready; gives their keys, and whether others are left."""
+    def take(
+        self, me: int | None, number: int, now: int, limit: int, crashes: int, max_bytes: int
+    ) -> tuple[list[bytes], bool]:
+        """Takes runs that are ready; gives their keys, and whether others are left. A claim that
+        happened already gives the same again.
+        """
+        member = self.fence(me)
+        if member.claims >= number:
+            rows = self.runs.items()
+            return [key for key, row in rows if row.owner == me and row.claim == number], True
+        keys, more = self.find(now, limit, crashes, max_bytes)
+        self.mark(me, number, keys)
+        return keys, more
+
+    def mark(self, me: int | None, number: int, keys: list[bytes]) -> None:
+        """These runs are a node's from now on."""
+        self.fence(me).claims = number
+        for key in keys:
+            self.runs[key].owner, self.runs[key].claim = me, number
+
+    def find(self, now: int, limit: int, crashes: int, max_bytes: int) -> tuple[list[bytes], bool]:
+        """Runs that may be taken, and whether there are others."""
         ready = [
             (row.ready_at, number, key)
             for number, (key, row) in enumerate(self.runs.items())
@@ -168,8 +276,6 @@ class Disk(msgspec.Struct):
             if left < 0 and keys:
                 break
             keys.append(key)
-        for key in keys:
-            self.runs[key].owned = True
         return keys, len(keys) < len(ready)
 
     def _size(self, key: bytes) -> int:
@@ -197,7 +303,7 @@ class Disk(msgspec.Struct):
         """A run, or a held request, as lists show it."""
         request, row = self.requests[key], self.runs.get(key)
         if row is None:
-            row = RunRow(0, "waiting", None, False)
+            row = RunRow(0, "waiting", None)
         return RunRecord(
             key=key,
             source=request.source,
@@ -210,11 +316,11 @@ class Disk(msgspec.Struct):
             crashes=row.crashes,
         )
 
-    def let_go(self, crashes: int) -> int:
-        """Lets go of every owned run, and counts so many crashes; gives the number of runs."""
-        owned = [row for row in self.runs.values() if row.owned]
+    def let_go(self, owners: list[int], crashes: int) -> int:
+        """Lets go of the runs of memberships, and counts so many crashes; gives their number."""
+        owned = [row for row in self.runs.values() if row.owner in owners]
         for row in owned:
-            row.owned = False
+            row.owner = None
             row.ready_at = 0
             row.crashes += crashes
         return len(owned)
@@ -262,7 +368,7 @@ class Disk(msgspec.Struct):
         keys = sorted(key for key, owner in self.held.items() if owner == source)[:limit]
         for key in keys:
             del self.held[key]
-            self.runs[key] = RunRow(version_id, "waiting", now, False)
+            self.runs[key] = RunRow(version_id, "waiting", now)
         return len(keys)
 
 

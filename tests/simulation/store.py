@@ -7,7 +7,6 @@ durable, or be refused for want of room.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections import deque
@@ -15,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from beltline.engine.ports import NotFound, StoreBroken
+from beltline.engine.ports import LeaseLost, NotFound, StoreAway, StoreBroken
 from beltline.engine.records import (
     Acceptance,
     Allowance,
@@ -32,9 +31,10 @@ from beltline.engine.records import (
     StoredVersion,
     TokenRecord,
 )
-from tests.simulation.disk import Disk, joined, read_disk, write_disk
+from tests.simulation.disk import Disk, joined, write_disk
 
 Moment = Literal["before", "durable", "read"]
+Fate = Literal["", "unsent", "unanswered", "late"]
 
 
 class _Job:
@@ -54,7 +54,12 @@ class SimulatedStore:
 
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the
     error that the next transaction fails with; `StoreBroken` leaves open whether it happened.
-    `wrote` is told of every journal row in the moment it is durable.
+    `wrote` is told of every journal row in the moment it is durable, `note` of what becomes of
+    memberships and of who takes which run.
+
+    With a lease the store is at the other end of a network: `doubt` tells whether what a node asks
+    for is lost on its way, or its answer is; `later` carries out what arrives only after the node
+    has given up. Without one there is but one node, and whoever joins takes over from all.
     """
 
     def __init__(
@@ -65,8 +70,20 @@ class SimulatedStore:
         refuse: Callable[[], Exception | None] = lambda: None,
         wrote: Callable[[JournalRow], None] = lambda row: None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        lease_ms: int = 0,
+        doubt: Callable[[], Fate] = lambda: "",
+        later: Callable[[Callable[[], None]], None] = lambda work: None,
+        note: Callable[..., None] = lambda *what: None,
+        local_now: Callable[[], int] = lambda: 0,
     ) -> None:
         self._now = now
+        self._local_now = local_now  # the clock of the node, which decides nothing here
+        self._lease_ms = lease_ms
+        self._doubt = doubt
+        self._later = later
+        self._note = note
+        self._me: int | None = None
+        self._committed = self._claimed = 0
         self._disk = disk
         self._pause = pause
         self._refuse = refuse
@@ -76,19 +93,26 @@ class SimulatedStore:
         self._is_closed = False
         self.under_way = 0  # transactions that have not been answered
 
-    async def _write(self, work: Callable[[], Any]) -> Any:
+    async def _write(self, work: Callable[[], Any], fate: Fate = "") -> Any:
         """One transaction; those that were asked for earlier happen before it."""
         self._check_open()
         job = _Job(work)
-        self._jobs.append(job)
         self.under_way += 1
         try:
             await self._pause("before")
+            if fate == "unsent":
+                raise StoreAway("the question was lost")
+            if fate == "late":
+                self._later(lambda: self._carry_out(job))
+                raise StoreAway("the question is still on its way")
+            self._jobs.append(job)
             while not job.done:
                 self._carry_out(self._jobs.popleft())
             await self._pause("durable")
         finally:
             self.under_way -= 1
+        if fate == "unanswered":
+            raise StoreAway("the answer was lost")
         if job.error is not None:
             raise job.error
         return job.result
@@ -105,12 +129,15 @@ class SimulatedStore:
             job.result = job.work()
         except StoreBroken as broken:
             job.error = self._broken = broken
-        except (NotFound, ValueError) as wrong:
+        except (NotFound, ValueError, LeaseLost) as wrong:
             job.error = wrong
 
     async def _read(self, work: Callable[[], Any]) -> Any:
         """A look at what is durable; it may be old by the time it is seen."""
         self._check_open()
+        if self._doubt():
+            await self._pause("before")
+            raise StoreAway("the answer was lost")
         return await self._look(work)
 
     async def _look(self, work: Callable[[], Any]) -> Any:
@@ -128,14 +155,39 @@ class SimulatedStore:
     # The nodes
 
     async def join(self) -> int:
-        number: int = await self._write(lambda: self._disk.let_go(1))
-        return number
+        before = self._me
+
+        def join() -> tuple[int, int]:
+            me, recovered, ended = self._disk.join(before, self._now(), self._lease_ms)
+            self._note("ended", ended, before)
+            self._note("joined", me)
+            return me, recovered
+
+        self._me, recovered = await self._write(join, self._doubt())
+        self._committed = self._claimed = 0
+        return int(recovered)
 
     async def beat(self) -> Beat:
-        return Beat(None, 0, has_suspects=False)
+        if not self._lease_ms:
+            return Beat(None, 0, has_suspects=False)
+        me = self._me
+
+        def beat() -> Beat:
+            recovered, ended = self._disk.beat(me, self._now())
+            self._note("ended", ended, None)
+            return Beat(self._now(), recovered, self._disk.has_suspects())
+
+        told: Beat = await self._write(beat, self._doubt())
+        return told
 
     async def hand_over(self) -> int:
-        number: int = await self._write(lambda: self._disk.let_go(0))
+        me = self._me
+
+        def hand_over() -> int:
+            self._note("ended", [me], me)
+            return self._disk.hand_over(me)
+
+        number: int = await self._write(hand_over)
         return number
 
     def listen(self, wake: Callable[[], None]) -> None:
@@ -144,21 +196,41 @@ class SimulatedStore:
     # The belt
 
     async def commit(self, batch: Batch) -> list[Repeat | None]:
+        me, number = self._me, self._committed + 1
         answers: list[Repeat | None] = await self._write(
-            lambda: self._disk.commit(batch, self._wrote)
+            lambda: self._disk.commit_numbered(me, number, batch, self._wrote_by(me)),
+            self._doubt(),
         )
+        self._committed = number
         return answers
 
+    def _wrote_by(self, me: int | None) -> Callable[[JournalRow], None]:
+        def wrote(row: JournalRow) -> None:
+            self._note("wrote", me, row.key, row.seq)
+            self._wrote(row)
+
+        return wrote
+
     async def claim(self, now: int, limit: int, *, crashes: int, max_bytes: int) -> Claimed:
-        keys, more = await self._write(lambda: self._disk.take(now, limit, crashes, max_bytes))
-        return Claimed(await self._loaded(keys), more)
+        me, number = self._me, self._claimed + 1
+
+        def take() -> tuple[list[bytes], bool]:
+            keys, more = self._disk.take(me, number, now, limit, crashes, max_bytes)
+            self._note("took", me, keys)
+            return keys, more
+
+        keys, more = await self._write(take, self._doubt())
+        runs = await self._loaded(keys)
+        self._claimed = number
+        return Claimed(runs, more)
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         def take() -> list[bytes]:
+            self._disk.fence(self._me)
             row = self._disk.runs.get(key)
             if row is None or row.owned:
                 return []
-            row.owned = True
+            row.owner = self._me
             return [key]
 
         loaded = await self._loaded(await self._write(take))
@@ -192,8 +264,12 @@ class SimulatedStore:
 
     async def messages_after(self, id: int, limit: int) -> list[Message]:
         def look() -> list[Message]:
-            owned = {key for key, row in self._disk.runs.items() if row.owned}
-            return [m for m in self._disk.inbox.values() if m.id > id and m.key in owned][:limit]
+            rows = self._disk.runs
+            return [
+                message
+                for message in self._disk.inbox.values()
+                if message.id > id and rows[message.key].owner == self._me
+            ][:limit]
 
         messages: list[Message] = await self._read(look)
         return messages
@@ -383,22 +459,3 @@ class SimulatedStore:
         while self._jobs:
             self._carry_out(self._jobs.popleft())
         self._is_closed = True
-
-
-def asyncio_store(disk: Disk | None = None) -> SimulatedStore:
-    """The model under asyncio; give the same disk to open it again."""
-    return SimulatedStore(Disk() if disk is None else disk, lambda moment: asyncio.sleep(0))
-
-
-class FolderStore(SimulatedStore):
-    """The model under asyncio, kept in a folder when it is closed: for the conformance suite."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "hub.db"
-        kept = read_disk(self._file) if self._file.exists() else Disk()
-        super().__init__(kept, lambda moment: asyncio.sleep(0))
-
-    async def close(self) -> None:
-        await super().close()
-        self._file.unlink(missing_ok=True)
-        write_disk(self._disk, self._file)

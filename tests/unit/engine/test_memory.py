@@ -6,9 +6,9 @@ from random import Random
 
 from beltline.engine.memory import StoredMemory
 from tests.simulation.disk import Disk
+from tests.simulation.folder_store import asyncio_store
 from tests.simulation.ports import SimulatedClock
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.store import asyncio_store
 
 
 def memory(disk: Disk) -> tuple[StoredMemory, SimulatedClock]:

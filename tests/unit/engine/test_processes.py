@@ -19,9 +19,10 @@ from beltline.engine.ports import NotFound
 from beltline.engine.processes import CompiledVersions, ProcessBook, Refusal
 from beltline.engine.records import StoredVersion
 from tests.simulation.disk import Disk
+from tests.simulation.folder_store import asyncio_store
 from tests.simulation.ports import SimulatedClock
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.store import Moment, SimulatedStore, asyncio_store
+from tests.simulation.store import Moment, SimulatedStore
 from tests.simulation.workload import Shelf, step
 
 GOOD = json.dumps({"process": "line", "steps": [step("a", next_=["b"]), step("b")]})
