@@ -17,7 +17,7 @@ import msgspec
 
 from tests.simulation.matrix import finders
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.playing import play
+from tests.simulation.playing import play, play_fleet
 from tests.simulation.world import World
 
 TWICE_EVERY = 50  # of many seeds, every so many are played twice and must give the same trace
@@ -42,11 +42,14 @@ def play_one(seed: int) -> int:
     """One seed, twice."""
     for name, value in msgspec.structs.asdict(World(seed).options).items():
         print(f"  {name} = {value}")
-    first, second = play(seed), play(seed)
-    print(first)
-    if first.trace != second.trace:
-        print(f"  the second time its trace was {second.trace}: something is not seeded")
-    return int(bool(first.found) or first.trace != second.trace)
+    wrong = False
+    for player in (play, play_fleet):
+        first, second = player(seed), player(seed)
+        print(first)
+        if first.trace != second.trace:
+            print(f"  the second time its trace was {second.trace}: something is not seeded")
+        wrong = wrong or bool(first.found) or first.trace != second.trace
+    return int(wrong)
 
 
 def play_many(seeds: range) -> int:
@@ -54,14 +57,15 @@ def play_many(seeds: range) -> int:
     began = time.monotonic()
     failed = steps = 0
     for number, seed in enumerate(seeds):
-        played = play(seed)
-        steps += played.steps
-        is_same = number % TWICE_EVERY != 0 or play(seed).trace == played.trace
-        if played.found or not is_same:
-            failed += 1
-            print(played)
-        if not is_same:
-            print(f"  the second time the trace of seed {seed} was another")
+        for player in (play, play_fleet):
+            played = player(seed)
+            steps += played.steps
+            is_same = number % TWICE_EVERY != 0 or player(seed).trace == played.trace
+            if played.found or not is_same:
+                failed += 1
+                print(played, "(several nodes)" if player is play_fleet else "")
+            if not is_same:
+                print(f"  the second time the trace of seed {seed} was another")
     took = time.monotonic() - began
     print(f"{len(seeds)} seeds, {steps} steps, {took:.1f} s: {failed} failed")
     return int(failed > 0)

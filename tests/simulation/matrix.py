@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tests.simulation.mutants import Mutant, planted
-from tests.simulation.playing import play
+from tests.simulation.playing import play, play_fleet
 
 SEEDS_MOST = 400  # a bug that needs more seeds than this counts as missed
 
@@ -34,7 +34,7 @@ def finders(mutant: Mutant) -> Finders:
     found = Finders()
     with planted(mutant):
         for seed in range(SEEDS_MOST):
-            played = play(seed)
+            played = play_fleet(seed) if mutant.is_of_several else play(seed)
             found.seeds += 1
             for checker in played.found:
                 found.by_checker[checker] = found.by_checker.get(checker, 0) + 1

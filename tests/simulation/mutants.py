@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from beltline.core import decide, graph, run, turn
-from beltline.engine import belt, committer, loader, moving, node
+from beltline.engine import belt, committer, loader, moving, node, pulse
 from beltline.sdk import context
+from tests.simulation import disk, store
 
 
 class Patch(NamedTuple):
@@ -33,11 +34,17 @@ class Mutant(NamedTuple):
     name: str
     found_by: str
     patches: tuple[Patch, ...]
+    is_of_several: bool = False  # it is looked for with several nodes
 
 
 def mutant(name: str, found_by: str, *patches: tuple[Any, str, str, str]) -> Mutant:
     """A mutant from plain tuples."""
     return Mutant(name, found_by, tuple(Patch(*patch) for patch in patches))
+
+
+def between_nodes(name: str, found_by: str, *patches: tuple[Any, str, str, str]) -> Mutant:
+    """One that shows only where several nodes share a store."""
+    return mutant(name, found_by, *patches)._replace(is_of_several=True)
 
 
 @contextmanager
@@ -297,5 +304,52 @@ MUTANTS: tuple[Mutant, ...] = (
         "everything_ends",
         (_COMMITTER, "_act", "self._expect(min(ready))", "pass"),
         (_LOADER, "_look_ahead", "self.expect(next_at)", "pass"),
+    ),
+    between_nodes(
+        "no fencing",
+        "only_owners_decide",
+        (disk.Disk, "fence", "member is None or member.has_ended", "member is None"),
+    ),
+    between_nodes(
+        "the lease is read from the local clock",
+        "leases_are_kept",
+        (
+            store.SimulatedStore,
+            "beat",
+            "self._disk.beat(me, self._now())",
+            "self._disk.beat(me, self._local_now())",
+        ),
+    ),
+    between_nodes(
+        "claim without lock",
+        "only_owners_decide",
+        (
+            store.SimulatedStore,
+            "claim",
+            "keys, more = await self._write(take, self._doubt())",
+            """keys, more = await self._look(lambda: self._disk.find(now, limit, crashes, max_bytes))
+        await self._write(lambda: self._disk.mark(me, number, keys))
+        self._note("took", me, keys)""",
+        ),
+    ),
+    between_nodes(
+        "a commit in doubt is given up as not done",
+        "everything_ends",
+        (_COMMITTER, "_commit", "is_in_doubt = True", "self._turn_away(work, str(away))"),
+    ),
+    between_nodes(
+        "a commit in doubt is asked again as another one",
+        "repeats_get_the_first_answer",
+        (store.Numbers, "one", "self._in_doubt = number", "self._in_doubt = 0"),
+    ),
+    between_nodes(
+        "memory is kept after the lease was lost",
+        "only_owners_decide",
+        (node.Node, "begin_anew", "self._assemble()", "pass"),
+    ),
+    between_nodes(
+        "nobody looks for the suspects of a node that was taken over",
+        "everything_ends",
+        (pulse.Pulse, "run", "self._loader.suspect()", "pass"),
     ),
 )

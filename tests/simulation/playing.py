@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tests.simulation.checkers import complaints
+from tests.simulation.fleet import Fleet
 from tests.simulation.options import Options
 from tests.simulation.world import World
 
@@ -30,8 +31,16 @@ class Played(msgspec.Struct, frozen=True):
 
 
 def play(seed: int, options: Options | None = None, *, crash_at: int | None = None) -> Played:
-    """Plays one seed and lets every checker look at it; see `World`."""
-    world = World(seed, options, crash_at=crash_at)
+    """Plays one seed with one node, and lets every checker look at it; see `World`."""
+    return _play(seed, World(seed, options, crash_at=crash_at))
+
+
+def play_fleet(seed: int, *, crash_at: int | None = None) -> Played:
+    """Plays one seed with several nodes; see `Fleet`."""
+    return _play(seed, Fleet(seed, crash_at=crash_at))
+
+
+def _play(seed: int, world: World) -> Played:
     try:
         record = world.run()
         found = complaints(record)

@@ -124,6 +124,21 @@ class Crash(msgspec.Struct, frozen=True):
     owned: tuple[bytes, ...]
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What became of a membership at the store, in order: `joined`, `took` (keys), `wrote` (a row
+    of the run), `ended` (by its own store when `own`, else since it was silent: `lease_until` and
+    `now` by the store's clock then).
+    """
+
+    what: str
+    member: int
+    at: int
+    keys: tuple[bytes, ...] = ()
+    own: bool = False
+    lease_until: int = 0
+    now: int = 0
+
+
 class Sample(msgspec.Struct, frozen=True):
     """A run in memory at a moment when everything was durable: `seq` events old."""
 
@@ -142,6 +157,10 @@ class Record(msgspec.Struct):
     calls: list[Seen] = []
     commands: list[Asked] = []
     crashes: list[Crash] = []
+    nodes: int = 1
+    notes: list[Note] = []
+    unended: list[tuple[int, int]] = []  # members that last in the end, and their leases' ends
+    ended_at: int = 0  # by the store's clock
     samples: list[Sample] = []
     requests: dict[bytes, Stored] = {}
     statuses: dict[bytes, str] = {}

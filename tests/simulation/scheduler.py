@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import types
 from array import array
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Collection, Coroutine, Generator
 from random import Random
 from typing import Any
 
@@ -21,13 +21,22 @@ _BLOCKED = "blocked"
 
 
 class Task:
-    """A coroutine on its way. `is_inside` ones belong to the simulated process and end with it."""
+    """A coroutine on its way. `is_inside` ones belong to a simulated process and end with it;
+    `process` is its number.
+    """
 
-    __slots__ = ("coroutine", "is_blocked", "is_gone", "is_inside", "name", "number")
+    __slots__ = ("coroutine", "is_blocked", "is_gone", "is_inside", "name", "number", "process")
 
     def __init__(
-        self, number: int, name: str, coroutine: Coroutine[Any, Any, None], *, is_inside: bool
+        self,
+        number: int,
+        name: str,
+        coroutine: Coroutine[Any, Any, None],
+        *,
+        is_inside: bool,
+        process: int,
     ) -> None:
+        self.process = process
         self.number = number
         self.name = name
         self.coroutine = coroutine
@@ -63,6 +72,7 @@ class Scheduler:
         self.steps = 0
         self.current: Task | None = None
         self.trace = array("L")
+        self.paused: set[int] = set()  # processes that stand still
 
     # What tasks and ports ask for
 
@@ -98,10 +108,17 @@ class Scheduler:
         self._number += 1
         heapq.heappush(self._timed, (max(when, self.now), self._number, do))
 
-    def spawn(self, name: str, coroutine: Coroutine[Any, Any, None], *, is_inside: bool) -> None:
+    def spawn(
+        self,
+        name: str,
+        coroutine: Coroutine[Any, Any, None],
+        *,
+        is_inside: bool,
+        process: int = 0,
+    ) -> None:
         """Adds a task."""
         self._number += 1
-        task = Task(self._number, name, coroutine, is_inside=is_inside)
+        task = Task(self._number, name, coroutine, is_inside=is_inside, process=process)
         self._all[task.number] = task
         self._ready.append(task)
 
@@ -109,9 +126,11 @@ class Scheduler:
         """Every task that has not ended."""
         return list(self._all.values())
 
-    def drop_inside(self) -> None:
-        """The process dies: whatever its tasks wait for never comes."""
-        for task in [task for task in self.tasks() if task.is_inside]:
+    def drop_inside(self, process: int = 0, names: Collection[str] = ()) -> None:
+        """A process dies: whatever its tasks (or those of these names) wait for never comes."""
+        for task in [task for task in self.tasks() if task.is_inside and task.process == process]:
+            if names and task.name not in names:
+                continue
             task.is_gone = True
             del self._all[task.number]
             task.coroutine.close()
@@ -129,8 +148,13 @@ class Scheduler:
 
     @property
     def is_idle(self) -> bool:
-        """Whether every task waits for time or for the outside."""
+        """Whether every task waits for time or for the outside, or stands still."""
+        if self.paused:
+            return all(self._stands_still(task) for task in self._ready)
         return not self._ready
+
+    def _stands_still(self, task: Task) -> bool:
+        return task.is_inside and task.process in self.paused
 
     def step(self) -> None:
         """One step of one task, or a jump to the next moment at which something is due."""
@@ -141,10 +165,15 @@ class Scheduler:
             self.now += 1
         while self._timed and self._timed[0][0] <= self.now:
             heapq.heappop(self._timed)[2]()
-        if self._ready:
+        if self._ready and not self.is_idle:
             self._run(self._choose())
 
     def _choose(self) -> Task:
+        if self.paused:
+            able = [task for task in self._ready if not self._stands_still(task)]
+            task = able[self._chance.randrange(len(able))]
+            self._ready.remove(task)
+            return task
         ready = self._ready
         last = len(ready) - 1
         if last and self.current is ready[last] and self._chance.random() < self._stickiness:

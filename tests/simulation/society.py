@@ -32,15 +32,16 @@ LOOK_MS = 15_000  # how often people look after stopped runs in the calm part
 
 
 class Hub(NamedTuple):
-    """A hub that is up."""
+    """A hub that is up; `process` is the number of its process."""
 
     node: Node
     mailbox: SimulatedMailbox
     store: SimulatedStore
+    process: int = 0
 
 
 class Society:
-    """Senders and people; `hub` is the one that is up now."""
+    """Senders and people; they deal with any of the `hubs` that are up."""
 
     def __init__(
         self,
@@ -58,11 +59,18 @@ class Society:
         self._disk = disk
         self._clock = clock
         self._looked: dict[bytes, int] = {}
-        self.hub: Hub | None = None
+        self.hubs: dict[int, Hub] = {}
         self._is_calm = False
 
-    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._scheduler.spawn(name, coroutine, is_inside=True)
+    @property
+    def hub(self) -> Hub | None:
+        """One that is up: whichever a balancer chooses."""
+        if len(self.hubs) > 1:
+            return self.hubs[self._chance.choice(sorted(self.hubs))]
+        return next(iter(self.hubs.values()), None)
+
+    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None], process: int) -> None:
+        self._scheduler.spawn(name, coroutine, is_inside=True, process=process)
 
     # Senders
 
@@ -112,8 +120,10 @@ class Society:
         """
         if sending.told:
             return
-        if self.hub is not None and (sending.identity or not sending.sent_at_ms):
-            self._spawn("sender", self._send(sending, self.hub.node))
+        hub = self.hub
+        if hub is not None and (sending.identity or not sending.sent_at_ms):
+            sending.sent_at_ms = self._scheduler.now  # also where that node stands still
+            self._spawn("sender", self._send(sending, hub.node), hub.process)
         if sending.identity or not sending.sent_at_ms:
             again = self._scheduler.now + self._chance.choice((1_000, 5_000))
             self._scheduler.at(again, lambda: self._try_to_send(sending))
@@ -143,6 +153,8 @@ class Society:
             sending.told, sending.key = "accepted", answer.key
         elif isinstance(answer, Repeat):
             sending.told, sending.key, sending.same_body = "repeat", answer.key, answer.same_body
+        elif answer.is_in_doubt and not sending.identity:
+            sending.told = "in doubt"  # who cannot be recognised does not try again
         elif not self._is_calm and self._chance.random() < 0.5:
             sending.told = "refused"  # this sender gives up
         else:
@@ -150,8 +162,9 @@ class Society:
 
     def _release(self) -> None:
         """A person, or a schedule, releases what a source holds back."""
-        if self.hub is not None:
-            self._spawn("release", self._release_some(self.hub.node, self.hub.store))
+        hub = self.hub
+        if hub is not None:
+            self._spawn("release", self._release_some(hub.node, hub.store), hub.process)
 
     async def _release_some(self, node: Node, store: SimulatedStore) -> None:
         for version in self._disk.versions:
@@ -196,8 +209,10 @@ class Society:
         mark = command.reason if isinstance(command, Cancel) else command.by
         asked = Asked(key, kind, mark, plain)
         self.record.commands.append(asked)
-        if self._chance.random() < 0.5 and self.hub is not None:
-            self._spawn("person", self._by_api(self.hub.node, self.hub.store, asked, command))
+        hub = self.hub if self._chance.random() < 0.5 else None
+        if hub is not None:
+            by_api = self._by_api(hub.node, hub.store, asked, command)
+            self._spawn("person", by_api, hub.process)
         else:
             self._scheduler.spawn("person", self._by_cli(asked, command), is_inside=False)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from beltline.engine.ports import LeaseLost, NotFound, StoreAway, StoreBroken
+from beltline.engine.ports import LeaseLost, NotFound, StoreAway, StoreBroken, StoreFull
 from beltline.engine.records import (
     Acceptance,
     Allowance,
@@ -47,6 +48,27 @@ class _Job:
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
+
+
+class Numbers:
+    """The numbers of what a membership asks for; one that is left in doubt is asked for again."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._in_doubt = 0
+
+    @contextmanager
+    def one(self) -> Iterator[int]:
+        """The number of what is asked for inside."""
+        if not self._in_doubt:
+            self._last += 1
+        number = self._in_doubt or self._last
+        self._in_doubt = 0
+        try:
+            yield number
+        except (StoreAway, StoreFull):
+            self._in_doubt = number
+            raise
 
 
 class SimulatedStore:
@@ -83,7 +105,7 @@ class SimulatedStore:
         self._later = later
         self._note = note
         self._me: int | None = None
-        self._committed = self._claimed = 0
+        self._commit_numbers, self._claim_numbers = Numbers(), Numbers()
         self._disk = disk
         self._pause = pause
         self._refuse = refuse
@@ -97,6 +119,8 @@ class SimulatedStore:
         """One transaction; those that were asked for earlier happen before it."""
         self._check_open()
         job = _Job(work)
+        if fate not in ("unsent", "late"):
+            self._jobs.append(job)
         self.under_way += 1
         try:
             await self._pause("before")
@@ -105,7 +129,6 @@ class SimulatedStore:
             if fate == "late":
                 self._later(lambda: self._carry_out(job))
                 raise StoreAway("the question is still on its way")
-            self._jobs.append(job)
             while not job.done:
                 self._carry_out(self._jobs.popleft())
             await self._pause("durable")
@@ -146,6 +169,10 @@ class SimulatedStore:
         await self._pause("read")
         return result
 
+    def is_owner(self, key: bytes) -> bool:
+        """Whether this store's membership moves the run, as the disk has it."""
+        return self._disk.runs[key].owner == self._me
+
     def _check_open(self) -> None:
         if self._broken is not None:
             raise self._broken
@@ -164,7 +191,7 @@ class SimulatedStore:
             return me, recovered
 
         self._me, recovered = await self._write(join, self._doubt())
-        self._committed = self._claimed = 0
+        self._commit_numbers, self._claim_numbers = Numbers(), Numbers()
         return int(recovered)
 
     async def beat(self) -> Beat:
@@ -196,12 +223,12 @@ class SimulatedStore:
     # The belt
 
     async def commit(self, batch: Batch) -> list[Repeat | None]:
-        me, number = self._me, self._committed + 1
-        answers: list[Repeat | None] = await self._write(
-            lambda: self._disk.commit_numbered(me, number, batch, self._wrote_by(me)),
-            self._doubt(),
-        )
-        self._committed = number
+        me = self._me
+        with self._commit_numbers.one() as number:
+            answers: list[Repeat | None] = await self._write(
+                lambda: self._disk.commit_numbered(me, number, batch, self._wrote_by(me)),
+                self._doubt(),
+            )
         return answers
 
     def _wrote_by(self, me: int | None) -> Callable[[JournalRow], None]:
@@ -212,17 +239,16 @@ class SimulatedStore:
         return wrote
 
     async def claim(self, now: int, limit: int, *, crashes: int, max_bytes: int) -> Claimed:
-        me, number = self._me, self._claimed + 1
+        me = self._me
+        with self._claim_numbers.one() as number:
 
-        def take() -> tuple[list[bytes], bool]:
-            keys, more = self._disk.take(me, number, now, limit, crashes, max_bytes)
-            self._note("took", me, keys)
-            return keys, more
+            def take() -> tuple[list[bytes], bool]:
+                keys, more = self._disk.take(me, number, now, limit, crashes, max_bytes)
+                self._note("took", me, keys)
+                return keys, more
 
-        keys, more = await self._write(take, self._doubt())
-        runs = await self._loaded(keys)
-        self._claimed = number
-        return Claimed(runs, more)
+            keys, more = await self._write(take, self._doubt())
+            return Claimed(await self._loaded(keys), more)
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         def take() -> list[bytes]:

@@ -14,7 +14,7 @@ from tests.simulation.checkers import CHECKERS
 from tests.simulation.matrix import finders
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.options import draw, without_faults
-from tests.simulation.playing import play
+from tests.simulation.playing import play, play_fleet
 
 FOLDER = Path(__file__).parent
 KEPT = [
@@ -28,6 +28,14 @@ KEPT = [
 @pytest.mark.parametrize("first", range(0, 150, 30))
 def test_nothing_is_wrong_in_these_seeds(first: int) -> None:
     wrong = [str(played) for seed in range(first, first + 30) if (played := play(seed)).found]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 120, 30))
+def test_nothing_is_wrong_with_several_nodes_either(first: int) -> None:
+    seeds = range(first, first + 30)
+    wrong = [str(played) for seed in seeds if (played := play_fleet(seed)).found]
     assert not wrong, "\n".join(wrong)
 
 
@@ -52,6 +60,7 @@ def test_a_crash_at_any_await_loses_nothing(seed: int) -> None:
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
+    assert [play_fleet(s).trace for s in range(5)] == [play_fleet(s).trace for s in range(5)]
     assert [play(seed).trace for seed in range(5)] == [play(seed).trace for seed in range(5)]
     assert len({play(seed).trace for seed in range(5)}) == 5
 

@@ -170,7 +170,7 @@ class World:
             else:
                 break
         self._has_recovered = True
-        self._society.hub = Hub(node, mailbox, store)
+        self._society.hubs[0] = Hub(node, mailbox, store)
         names = ("belt", "committer", "loader", "timers", "pulse")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
@@ -190,7 +190,7 @@ class World:
         self.record.crashes.append(Crash(self._scheduler.steps, self._life, owned))
 
     def _end_life(self) -> None:
-        self._society.hub = None
+        self._society.hubs.clear()
         self._scheduler.drop_inside()
         self._life += 1  # answers and kills of the old one find nobody
 
@@ -200,7 +200,7 @@ class World:
 
     def _kill(self, life: int) -> None:
         """A poisonous call ends the process that made it."""
-        if life == self._life and self._society.hub is not None and not self._is_calm:
+        if life == self._life and self._society.hubs and not self._is_calm:
             self._die()
 
     async def _stop_cleanly(self, node: Node, store: SimulatedStore) -> None:
@@ -278,8 +278,9 @@ class World:
 
     def _deliver(self, posted: Posted) -> None:
         """An answer arrives: at whatever process is up, also at one that did not ask."""
-        if self._society.hub is not None:
-            self._society.hub.mailbox.post([posted])
+        hub = self._society.hub
+        if hub is not None:
+            hub.mailbox.post([posted])
 
     # Faults of time and of life
 
@@ -319,9 +320,11 @@ class World:
 
     def _look_inside(self) -> None:
         """Keeps what is in memory now, if all of it is durable."""
-        if self._society.hub is None:
-            return
-        node, _, store = self._society.hub
+        for hub in self._society.hubs.values():
+            self._look_into(hub)
+
+    def _look_into(self, hub: Hub) -> None:
+        node, store = hub.node, hub.store
         in_memory = len(node.runs) + node.runs.loading
         self.record.most_in_memory = max(self.record.most_in_memory, in_memory)
         if store.under_way or len(node.committer.gathering) or node.committer.trouble:
@@ -330,6 +333,8 @@ class World:
             moving = node.runs.get(key)
             if moving is None or (key, moving.run.seq) in self._sampled:
                 continue
+            if not store.is_owner(key):
+                continue  # others took it over, and this node has not noticed yet
             self._sampled.add((key, moving.run.seq))
             self.record.samples.append(Sample(key, moving.run.seq, state_of(moving.run)))
 

@@ -99,6 +99,12 @@ class IntakeRoute:
         answer = await intake.submit(request, version_id, process)
         if isinstance(answer, Accepted):
             return _accepted(id_of(key), answer.held)
+        if isinstance(answer, Refused) and answer.is_in_doubt:
+            raise unavailable(
+                "in-doubt",
+                "It is not known whether the request was stored. Send it again; under an identity"
+                f" it is taken in once: {answer.reason}.",
+            )
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
         return await self._repeated(answer)

@@ -162,9 +162,11 @@ class Committer:
         self._try_at = self._clock.now() + FULL_RETRY_MS
 
     def abandon(self, reason: str) -> None:
-        """What was not made durable until now never will be: senders hear so."""
+        """What was not made durable until now never will be: senders hear so. Whether the commit
+        under way happened, nobody will know here.
+        """
         for work in (self._under_way, self.gathering):
-            self._turn_away(work, reason)
+            self._turn_away(work, reason, is_in_doubt=work is self._under_way)
             for barrier in work.barriers:
                 barrier.reply.give(False)
         self.gathering = self._under_way = Work()
@@ -180,12 +182,12 @@ class Committer:
             newcomer.calls = []
         self._mailbox.post([Posted(key, Recovered()) for key in keys])
 
-    def _turn_away(self, work: Work, reason: str) -> None:
+    def _turn_away(self, work: Work, reason: str, *, is_in_doubt: bool = False) -> None:
         """Senders must not wait for room; what was accepted before stays and is tried again."""
         for newcomer in work.newcomers:
             if newcomer.moving is not None:
                 self._runs.remove(newcomer.moving)
-            newcomer.submitted.reply.give(Refused(reason))
+            newcomer.submitted.reply.give(Refused(reason, is_in_doubt))
         work.newcomers = []
 
     def _act(self, work: Work, answers: list[Repeat | None]) -> None:

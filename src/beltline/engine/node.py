@@ -109,7 +109,7 @@ class Node:
         Senders whose requests were not made durable hear so; those that nobody has looked at yet
         are kept.
         """
-        self.committer.abandon("this node has lost touch with the others; send it again")
+        self.committer.abandon("this node had lost touch with its store")
         kept = [item for item in self._mailbox.clear() if isinstance(item, Submitted | Barrier)]
         watchers, is_draining = self.committer.watchers, self.committer.is_draining
         self._assemble()

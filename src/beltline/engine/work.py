@@ -60,9 +60,10 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The request was not stored, or nobody knows: it may be sent again."""
+    """The request was not stored; or nobody knows, where that `is_in_doubt`."""
 
     reason: str
+    is_in_doubt: bool = False
 
 
 class Newcomer(msgspec.Struct):

@@ -13,9 +13,11 @@ from tests.simulation.checkers import (
     calls_committed_first,
     commands_decided_once,
     everything_ends,
+    leases_are_kept,
     memory_is_bounded,
     nothing_accepted_is_lost,
     one_key_for_one_visit,
+    only_owners_decide,
     order_follows_routes,
     poison_is_set_aside,
     repeats_get_the_first_answer,
@@ -42,6 +44,8 @@ CHECKERS: dict[str, Checker] = {
         memory_is_bounded,
         replay_equals_state,
         everything_ends,
+        only_owners_decide,
+        leases_are_kept,
     )
 }
 

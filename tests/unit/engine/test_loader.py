@@ -75,8 +75,8 @@ def test_a_run_let_go_of_while_a_message_waits_is_ready_at_once() -> None:
     key = desk.submit().key
     desk.command(key, Cancel())
     change = RunChange(key, "stopped", None, owned=False)
-    desk.disk.runs[key].owned = True
-    desk.disk.change(change)
+    desk.disk.runs[key].owner = 1
+    desk.disk.change(change, 1)
     assert desk.disk.runs[key].ready_at == 0
 
 
