@@ -327,20 +327,16 @@ MUTANTS: tuple[Mutant, ...] = (
             store.SimulatedStore,
             "claim",
             "keys, more = await self._write(take, self._doubt())",
-            """keys, more = await self._look(lambda: self._disk.find(now, limit, crashes, max_bytes))
+            """find = self._disk.find
+        keys, more = await self._look(lambda: find(now, limit, crashes, max_bytes))
         await self._write(lambda: self._disk.mark(me, number, keys))
         self._note("took", me, keys)""",
         ),
     ),
     between_nodes(
         "a commit in doubt is given up as not done",
-        "everything_ends",
+        "nothing_accepted_is_lost",
         (_COMMITTER, "_commit", "is_in_doubt = True", "self._turn_away(work, str(away))"),
-    ),
-    between_nodes(
-        "a commit in doubt is asked again as another one",
-        "repeats_get_the_first_answer",
-        (store.Numbers, "one", "self._in_doubt = number", "self._in_doubt = 0"),
     ),
     between_nodes(
         "memory is kept after the lease was lost",
