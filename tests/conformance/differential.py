@@ -324,7 +324,8 @@ class Stream:
     def _say(self) -> Ask:
         chance, now = self.chance, self.now
         source, state = chance.choice(SOURCES), chance.choice(("paused", "released"))
-        token = TokenRecord(b"%032d" % chance.randint(0, 5), "viewer", f"name {now}", now % 7)
+        which = chance.randint(0, 5)
+        token = TokenRecord(b"%032d" % which, "viewer", f"name {now}", which % 3)
         if chance.random() < 0.5:
             return lambda store: store.set_source_state(source, state)
         return lambda store: store.put_token(token)

@@ -1,7 +1,9 @@
 """Every implementation of the port `Store`: the conformance suite runs for each.
 
 An implementation is one line in `KINDS`: how to open what lies in a folder of the test. Opening the
-same folder again after `close` must find what was there; who means to move runs then joins.
+same folder again after `close` must find what was there; who means to move runs then joins. One
+that several nodes may share is a line in `NODE_KINDS` too. PostgreSQL is there twice: the oldest
+version that the hub works with, which is Debian's, and the newest.
 """
 
 from __future__ import annotations
@@ -15,7 +17,12 @@ from beltline.engine.ports import Store
 from beltline.stores import open_store
 from beltline.stores.postgres.sharing import Sharing
 from tests.servers.postgres import PostgresServer
+from tests.simulation.disk import Disk
 from tests.simulation.folder_store import FolderStore
+from tests.simulation.store import SimulatedStore
+
+Open = Callable[[Path], Awaitable[Store]]
+OpenNode = Callable[[int], Awaitable[Store]]  # given its lease in milliseconds
 
 
 async def open_folder(folder: Path) -> Store:
@@ -47,14 +54,46 @@ class Databases:
 
     async def open(self, folder: Path) -> Store:
         """The folder's database as a store."""
-        url = await asyncio.to_thread(self.url, folder)
-        return await open_store(url, durable=False, sharing=Sharing(lease_ms=0))
+        return await self.nodes(folder)(0)
+
+    def nodes(self, folder: Path) -> OpenNode:
+        """Opens nodes on the folder's database."""
+
+        async def open_node(lease_ms: int) -> Store:
+            url = await asyncio.to_thread(self.url, folder)
+            return await open_store(url, durable=False, sharing=Sharing(lease_ms=lease_ms))
+
+        return open_node
+
+
+def simulated_nodes(_folder: Path) -> OpenNode:
+    """Opens nodes on one disk of the simulation, which lasts as long as they do."""
+    disk = Disk()
+
+    async def open_node(lease_ms: int) -> Store:
+        return SimulatedStore(disk, lambda _moment: asyncio.sleep(0), lease_ms=lease_ms)
+
+    return open_node
 
 
 DATABASES = Databases()
+NEWEST_DATABASES = Databases()
+SIMULATED = "simulated"
 POSTGRES = "postgres"
-KINDS: dict[str, Callable[[Path], Awaitable[Store]]] = {
-    "simulated": open_folder,
+POSTGRES_NEWEST = "postgres-newest"
+KINDS: dict[str, Open] = {
+    SIMULATED: open_folder,
     "sqlite": open_sqlite,
     POSTGRES: DATABASES.open,
+    POSTGRES_NEWEST: NEWEST_DATABASES.open,
+}
+NODE_KINDS: dict[str, Callable[[Path], OpenNode]] = {
+    SIMULATED: simulated_nodes,
+    POSTGRES: DATABASES.nodes,
+    POSTGRES_NEWEST: NEWEST_DATABASES.nodes,
+}
+# The servers that the databases lie in, by the fixtures that start them.
+SERVERS = {
+    POSTGRES: ("postgres_server", DATABASES),
+    POSTGRES_NEWEST: ("newest_postgres_server", NEWEST_DATABASES),
 }

@@ -51,6 +51,7 @@ COMMANDS = {
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),
+    "move": Entry("move", "move", "Move everything from one store to another."),
     "doctor": Entry(
         "doctor",
         "doctor",

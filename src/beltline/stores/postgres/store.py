@@ -343,7 +343,10 @@ class PostgresStore:
             await self._changes.work(work)
 
     async def backup(self, path: str) -> None:
-        raise NotImplementedError
+        from beltline.stores.transfer.moving import back_up  # noqa: PLC0415 - it knows all stores
+
+        async with self._call():
+            await back_up(self._address, path)
 
     async def close(self) -> None:
         if not self._is_closed:

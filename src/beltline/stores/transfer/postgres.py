@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import asyncpg
 
@@ -335,7 +333,3 @@ async def _refuse_live_nodes(db: Connection, address: Address) -> None:
 
 def _token() -> bytes:
     return os.urandom(16)
-
-
-__all__: list[Any] = []
-_ = re

@@ -506,7 +506,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
     END IF;
-    UPDATE beltline.run SET owner = me WHERE key = which AND (owner IS NULL);
+    -- No claim took it, so none that is asked again gives it once more.
+    UPDATE beltline.run SET owner = me, claim = 0 WHERE key = which AND owner IS NULL;
     IF FOUND THEN
         RETURN true;
     END IF;
@@ -518,26 +519,30 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Runs that are open, with all that their state is folded from, in the order of `keys`.
+-- Runs that are open, with all that their state is folded from, in the order of `keys`. Planned once
+-- for each connection: for every call anew, planning over the partitions would take most of the time.
 CREATE FUNCTION beltline.load_1(keys uuid[]) RETURNS TABLE (
     key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
     entries bytea[], message_ids bigint[], message_bodies bytea[]
 )
-LANGUAGE sql STABLE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-    SELECT asked.key, run.version_id, run.crashes, request.body, request.meta,
-        (SELECT array_agg(entry ORDER BY seq) FROM beltline.journal WHERE journal.run = asked.key),
-        waiting.ids, waiting.bodies
-    FROM unnest(keys) WITH ORDINALITY AS asked (key, place)
-    JOIN beltline.run ON run.key = asked.key
-    JOIN beltline.request ON request.key = asked.key
-    LEFT JOIN LATERAL (
-        SELECT array_agg(id ORDER BY id) AS ids, array_agg(inbox.body ORDER BY id) AS bodies
-        FROM beltline.inbox WHERE inbox.run = asked.key
-    ) AS waiting ON true
-    ORDER BY asked.place
-$$;
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT asked.key, run.version_id, run.crashes, request.body, request.meta,
+            (SELECT array_agg(entry ORDER BY seq) FROM beltline.journal WHERE journal.run = asked.key),
+            waiting.ids, waiting.bodies
+        FROM unnest(keys) WITH ORDINALITY AS asked (key, place)
+        JOIN beltline.run ON run.key = asked.key
+        JOIN beltline.request ON request.key = asked.key
+        LEFT JOIN LATERAL (
+            SELECT array_agg(id ORDER BY id) AS ids, array_agg(inbox.body ORDER BY id) AS bodies
+            FROM beltline.inbox WHERE inbox.run = asked.key
+        ) AS waiting ON true
+        ORDER BY asked.place;
+END $$;
 
 -- Appends a message and makes the run ready unless it is owned; a run that has ended is looked at
 -- once more. Gives the message's id, also when it was posted before under the same token.
