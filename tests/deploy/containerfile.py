@@ -23,7 +23,7 @@ KNOWN = frozenset(
 
 
 class Instruction(NamedTuple):
-    """One instruction: its name in capitals, its flags (`--from=build`), and the rest as written."""
+    """One instruction: its name in capitals, its flags (`--from=build`), and what follows them."""
 
     name: str
     flags: dict[str, str]

@@ -1,8 +1,9 @@
 """A plain Debian root, and programs that run in it.
 
-The root is made by debootstrap from the mirror that this machine uses itself. A program runs in it
-under chroot, in mount and process namespaces of its own: what is mounted for it goes away with it,
-however it ends, and no mount is ever seen by whoever removes the root. The network is the machine's.
+The root is made by debootstrap from the mirror that this machine uses itself. A program runs in
+it under chroot, in mount and process namespaces of its own: what is mounted for it goes away with
+it, however it ends, and no mount is ever seen by whoever removes the root. The network is the
+machine's.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import pytest
 from tests.servers.debian import install
 
 MADE_S = 600
+DEBOOTSTRAP = "debootstrap"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 APT = Path("/etc/apt")
-URL_OF_FILE = re.compile(r"(?:file://)?(?P<path>/[^\s'\"]+)")
+PLACE = re.compile(r"(?:file://)?(?P<path>/[^\s'\"]+)")
+WAYS_OUT = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+CERTIFICATES = "/var/this-machine.pem"
 
 # Runs as the first process of its namespaces. `$1` is the root; the words up to `--` are places of
 # this machine that are to be seen at the same place inside; then chroot's own words.
@@ -54,10 +58,10 @@ def make_root(folder: Path, suite: str) -> None:
         pytest.skip("this machine names no Debian mirror from which a root could be made")
     if shutil.which("unshare") is None or not _may_mount():
         pytest.skip("this machine lets nobody mount in a namespace of their own")
-    if shutil.which("debootstrap") is None and not install("debootstrap"):
+    if shutil.which(DEBOOTSTRAP) is None and not install(DEBOOTSTRAP):
         pytest.skip("debootstrap is not installed, and could not be")
     made = subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--keyring={KEYRING}", suite, folder, mirror],
+        [DEBOOTSTRAP, "--variant=minbase", f"--keyring={KEYRING}", suite, folder, mirror],
         capture_output=True,
         text=True,
         check=False,
@@ -99,20 +103,34 @@ def _may_mount() -> bool:
 
 def _pass_apt_settings(root: Path) -> None:
     """Gives apt in the root what this machine's is told about the way out (a proxy, its checks)."""
-    told = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, check=True)
+    told = subprocess.run(
+        ["apt-config", "dump", "Acquire"],  # noqa: S607 - found on the PATH
+        capture_output=True,
+        check=True,
+    )
     (root / "etc/apt/apt.conf.d/90-this-machine").write_bytes(told.stdout)
 
 
-def pip_settings() -> tuple[dict[str, str], list[str]]:
-    """How this machine's pip finds packages: the variables, and the places that have to be seen."""
-    ways = ("PIP_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-    variables = {k: v for k, v in os.environ.items() if k.upper().startswith(ways)}
+def pip_settings(root: Path) -> tuple[dict[str, str], list[str]]:
+    """How this machine's pip finds packages: the variables, and the places that have to be seen.
+
+    The certificates that it trusts are copied into the root, where no package of Debian's lays its
+    own: what is only seen there cannot be written over.
+    """
+    variables = {k: v for k, v in os.environ.items() if k.upper().startswith(WAYS_OUT)}
     pip = [sys.executable, "-m", "pip", "config"]
     files = subprocess.run([*pip, "debug"], capture_output=True, text=True, check=False).stdout
     values = subprocess.run([*pip, "list"], capture_output=True, text=True, check=False).stdout
+    if certificates := re.search(r"\.cert='(.+)'", values):
+        shutil.copy2(certificates[1], root / CERTIFICATES.lstrip("/"))
+        variables |= {"PIP_CERT": CERTIFICATES}
     named = re.findall(r"(/\S+), exists: True", files)
-    named += [match["path"] for match in URL_OF_FILE.finditer(f"{values} {variables}")]
-    return variables, sorted({name for name in named if Path(name).exists() and name != "/"})
+    named += [match["path"] for match in PLACE.finditer(f"{values} {variables}")]
+    # An index in a folder, called `simple`, leads to the files beside it.
+    places = {Path(name.removesuffix("/simple")) for name in named if Path(name).exists()}
+    places = {place for place in places if not place.is_relative_to("/etc/ssl")}
+    places -= {Path("/"), *(place for place in places if not places.isdisjoint(place.parents))}
+    return variables, sorted(map(str, places))
 
 
 def command_in(

@@ -53,23 +53,28 @@ class Builder:
         self._context = context
         self._plain = plain
         self._folder = folder
-        self._variables, self._seen = pip_settings()
+        self._variables, self._seen = pip_settings(plain)
         self._built: dict[str, Image] = {}
 
     def build(self, text: str) -> Image:
         """The image of the last stage. Raises `ValueError` for what is not carried out here."""
+        image: Image | None = None
         for number, stage in enumerate(stages(text)):
             image = self._begin(stage, number)
             for instruction in stage.instructions:
                 self._carry_out(image, instruction)
             self._built[stage.name or str(number)] = image
+        if image is None:
+            raise ValueError("a Containerfile begins with FROM")
         return image
 
     def _begin(self, stage: Stage, number: int) -> Image:
         if stage.base in self._built:
             raise ValueError(f"FROM {stage.base}: a stage on a stage is not carried out here")
         root = self._folder / f"stage-{number}"
-        subprocess.run(["cp", "--archive", "--reflink=auto", self._plain, root], check=True)
+        # Owners, links and devices as they are, which shutil.copytree does not keep.
+        copy = ["cp", "--archive", "--reflink=auto", str(self._plain), str(root)]
+        subprocess.run(copy, check=True)
         return Image(root, {"PATH": PATH})
 
     def _carry_out(self, image: Image, instruction: Instruction) -> None:

@@ -43,7 +43,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         yield Builder(ROOT, folder / "plain", folder).build(text)
     finally:
         # Nothing is mounted below it: mounts live in the namespaces of the programs that ran.
-        subprocess.run(["rm", "-rf", "--one-file-system", folder], check=True)
+        remove = ["rm", "-rf", "--one-file-system", str(folder)]
+        subprocess.run(remove, check=True)
 
 
 def test_the_image_has_the_command_and_the_extra_for_postgresql(image: Image) -> None:

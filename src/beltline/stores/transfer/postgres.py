@@ -68,7 +68,10 @@ WHICH = (
 
 IS_STORE = "SELECT to_regclass('beltline.migration') IS NOT NULL"
 APPLIED = "SELECT number, phase FROM beltline.migration"
-SPAN = "SELECT (SELECT min(key) FROM beltline.request), (SELECT max(key) FROM beltline.request)"
+SPAN = (
+    "SELECT (SELECT key FROM beltline.request ORDER BY key LIMIT 1),"
+    " (SELECT key FROM beltline.request ORDER BY key DESC LIMIT 1)"
+)
 COUNT_OWNED = "SELECT count(*) FROM beltline.run WHERE owner IS NOT NULL"
 
 # The last id that was given out, also where its row is gone.

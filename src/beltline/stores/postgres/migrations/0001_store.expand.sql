@@ -442,6 +442,8 @@ END $$;
 
 -- Takes runs that are ready, the earliest first, as far as they fit; gives their keys in that order,
 -- and whether others are left. What claim `number` took before is given again when it is repeated.
+-- The partitioned tables are looked at in a statement of its own: PostgreSQL 18.4 crashes where one
+-- statement reads them and locks rows that change meanwhile (EvalPlanQual beside pruning).
 CREATE FUNCTION beltline.claim_1(
     me bigint, number bigint, at_ms bigint, most integer, crash_count integer, max_bytes bigint
 ) RETURNS TABLE (key uuid, more boolean)
@@ -450,6 +452,9 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    candidates uuid[];
+    fitting uuid[];
 BEGIN
     PERFORM FROM beltline.node WHERE id = me AND ended_at IS NULL FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -461,42 +466,30 @@ BEGIN
             WHERE run.owner = me AND run.claim = number ORDER BY run.ready_at, run.key;
         RETURN;
     END IF;
-    RETURN QUERY
-        WITH candidate AS MATERIALIZED (
-            SELECT run.key, run.ready_at FROM beltline.run
-            WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
-                AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
-            ORDER BY run.ready_at, run.key
-            LIMIT most + 1
-            FOR UPDATE SKIP LOCKED
-        ),
-        measured AS (
-            SELECT candidate.key, candidate.ready_at,
-                row_number() OVER queue AS place,
-                sum(
-                    octet_length(request.body) + octet_length(request.meta) + coalesce(
-                        (SELECT sum(octet_length(entry)) FROM beltline.journal
-                        WHERE journal.run = request.key), 0)
-                ) OVER queue AS bytes
-            FROM candidate JOIN beltline.request ON request.key = candidate.key
-            WINDOW queue AS (ORDER BY candidate.ready_at, candidate.key)
-        ),
-        taken AS (
-            UPDATE beltline.run SET owner = me, claim = number
-            FROM measured
-            WHERE run.key = measured.key AND measured.place <= most
-                AND (measured.place = 1 OR measured.bytes <= max_bytes)
-            RETURNING run.key, measured.place
-        )
-        SELECT taken.key,
-            (SELECT count(*) FROM taken) < (SELECT count(*) FROM candidate)
-        FROM taken ORDER BY taken.place;
-    IF NOT FOUND AND most = 0 THEN
-        RETURN QUERY SELECT NULL::uuid, true FROM beltline.run
-            WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
-                AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
-            LIMIT 1;
+    SELECT array_agg(ready.key ORDER BY ready.ready_at, ready.key) INTO candidates FROM (
+        SELECT run.key, run.ready_at FROM beltline.run
+        WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
+            AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
+        ORDER BY run.ready_at, run.key
+        LIMIT most + 1
+        FOR UPDATE SKIP LOCKED
+    ) AS ready;
+    SELECT array_agg(measured.key ORDER BY measured.place) INTO fitting FROM (
+        SELECT candidate.key, candidate.place, sum(
+                octet_length(request.body) + octet_length(request.meta) + coalesce(
+                    (SELECT sum(octet_length(entry)) FROM beltline.journal
+                    WHERE journal.run = request.key), 0)
+            ) OVER (ORDER BY candidate.place) AS bytes
+        FROM unnest(candidates[:most]) WITH ORDINALITY AS candidate (key, place)
+        JOIN beltline.request ON request.key = candidate.key
+    ) AS measured
+    WHERE measured.place = 1 OR measured.bytes <= max_bytes;
+    UPDATE beltline.run SET owner = me, claim = number WHERE run.key = ANY (fitting);
+    IF most = 0 AND cardinality(candidates) > 0 THEN
+        RETURN QUERY SELECT NULL::uuid, true;
     END IF;
+    RETURN QUERY SELECT taken.key, cardinality(fitting) < cardinality(candidates)
+        FROM unnest(fitting) WITH ORDINALITY AS taken (key, place) ORDER BY taken.place;
 END $$;
 
 -- Takes one run whatever its time, also one that has ended; tells whether it was there and free.
