@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import machine, report
 from bench.figures import Findings
-from bench.rows import backlog, belt, history, intake, latency, peers
+from bench.rows import backlog, belt, bloat, history, intake, latency, peers, queries, shared_belt
 from bench.scale import FULL, QUICK, Scale
 from bench.stand import ROOT, Failed, Stand
 
@@ -29,6 +29,10 @@ ROWS: dict[str, Row] = {
     "intake": intake.measure,
     "backlog": backlog.measure,
     "history": history.measure,
+    "shared-belt": shared_belt.measure,
+    "shared-latency": latency.measure_shared,
+    "queries": queries.measure,
+    "bloat": bloat.measure,
 }
 
 

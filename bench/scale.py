@@ -20,6 +20,13 @@ class Scale:
     history_backlog: int = 10_000
     history_rounds: int = 5
     workflows: int = 400
+    shared_runs: int = 5
+    open_runs: int = 1_000_000
+    finished_runs: int = 10_000_000
+    queries: int = 200
+    day_runs: int = 200_000
+    day_rounds: int = 20
+    wakeups: int = 500
 
 
 FULL = Scale()
@@ -34,4 +41,11 @@ QUICK = Scale(
     history_backlog=4_000,
     history_rounds=2,
     workflows=60,
+    shared_runs=1,
+    open_runs=20_000,
+    finished_runs=200_000,
+    queries=50,
+    day_runs=20_000,
+    day_rounds=10,
+    wakeups=100,
 )

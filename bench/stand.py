@@ -14,14 +14,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CHILD_S = 300  # no measurement takes so long; one that does is stuck
+READY = "ready"  # what a process says that waits to be let go with others
 
 
 class Failed(Exception):
@@ -104,6 +105,76 @@ class Stand:
         found: dict[str, Any] = json.loads(lines[-1])
         self.raw.append({"module": module, "arguments": [str(a) for a in arguments], **found})
         return found
+
+    def measure_together(
+        self,
+        module: str,
+        calls: Sequence[Sequence[object]],
+        begin: Callable[[], None],
+        timeout_s: float = CHILD_S,
+    ) -> list[dict[str, Any]]:
+        """Runs `python -m module --together` once for each of `calls`, at the same time. When all
+        have got ready, `begin` is called, and then they are let go: what starting them takes is
+        in no figure. Gives what each printed. Raises `Failed`.
+        """
+        with ExitStack() as opened:
+            started = [
+                opened.enter_context(self._waiting(module, [*map(str, call), "--together"]))
+                for call in calls
+            ]
+            for process in started:
+                assert process.stdout is not None
+                said = process.stdout.readline()
+                if said.strip() != READY:
+                    raise Failed(f"{module} did not get ready: {said}{self._errors(process.pid)}")
+            begin()
+            for process in started:
+                assert process.stdin is not None
+                process.stdin.write("\n")
+                process.stdin.flush()
+            found = []
+            for process, call in zip(started, calls, strict=True):
+                try:
+                    said, _ = process.communicate(timeout=timeout_s)
+                except subprocess.TimeoutExpired:
+                    raise Failed(f"{module} did not end within {timeout_s:g} s") from None
+                if process.returncode:
+                    told = self._errors(process.pid)
+                    raise Failed(f"{module} ended with {process.returncode}: {told}")
+                found.append(json.loads(said.strip().splitlines()[-1]))
+                arguments = [str(argument) for argument in call]
+                self.raw.append({"module": module, "arguments": arguments, **found[-1]})
+        return found
+
+    @contextmanager
+    def _waiting(self, module: str, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+        """A measured process that waits on its input; killed if it still runs at the end."""
+        with (self.folder / "waiting.log").open("w", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+            log = self.folder / f"waiting-{process.pid}.log"
+            Path(errors.name).rename(log)
+            try:
+                with process:
+                    try:
+                        yield process
+                    finally:
+                        if process.poll() is None:
+                            process.kill()
+            finally:
+                log.unlink(missing_ok=True)
+
+    def _errors(self, pid: int) -> str:
+        """What a waiting process said about what went wrong."""
+        log = self.folder / f"waiting-{pid}.log"
+        return log.read_text(encoding="utf-8")[-2_000:]
 
     @contextmanager
     def serving(self, home: Path, *, ready_within_s: float = 60) -> Iterator[Served]:

@@ -66,13 +66,18 @@ async def fill(
         await opened.store.commit(Batch(acceptances=batch))
 
 
-async def load(home: Path, kind: str, source: str, first: int, count: int) -> dict[str, Any]:
-    """Loads `count` requests, their leads numbered from `first`."""
+async def load(
+    home: Path, kind: str, source: str, first: int, count: int, url: str | None = None
+) -> dict[str, Any]:
+    """Loads `count` requests, their leads numbered from `first`, into the home's own store or that
+    at `url`.
+    """
     journals: Journals = []
     if kind == "finished":
-        journals = await _finish_two(home, source)
+        journals = await finish_two(home, source, url)
     began = time.perf_counter()
-    async with opened_store(home) as opened:
+    async with opened_store(home, url) as opened:
+        await opened.store.join()
         await publish_files(opened.home, opened.processes)
         version_id, _ = opened.processes.newest(opened.files.sources[source].process)
         numbers = range(first, first + count)
@@ -91,15 +96,16 @@ async def load(home: Path, kind: str, source: str, first: int, count: int) -> di
 
         accept = {"held": held, "backlog": ready, "finished": finished}[kind]
         await fill(opened, source, numbers, accept, held=kind == "held")
+        await opened.store.hand_over()
     return {"requests": count, "seconds": time.perf_counter() - began}
 
 
-async def _finish_two(home: Path, source: str) -> Journals:
+async def finish_two(home: Path, source: str, url: str | None = None) -> Journals:
     """Has the hub finish an even lead and an odd one, and gives their journals: rows of the
     number of their first event, and the entry.
     """
-    await load(home, "backlog", source, 0, 2)
-    async with running_hub(open_home(home)) as running:
+    await load(home, "backlog", source, 0, 2, url)
+    async with running_hub(open_home(home), url=url) as running:
         await process.until_idle(running)
         journals: Journals = [[], []]
         for record in await running.store.runs(RunFilter(), 2):
@@ -117,12 +123,14 @@ def main() -> None:
     """Loads what the options say."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--store", help="the store's URL; without it the home's own")
     parser.add_argument("--kind", choices=["backlog", "held", "finished"], required=True)
     parser.add_argument("--source", default="leads")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, required=True)
     options = parser.parse_args()
-    process.run(load(options.home, options.kind, options.source, options.first, options.count))
+    numbers = (options.first, options.count)
+    process.run(load(options.home, options.kind, options.source, *numbers, options.store))
 
 
 if __name__ == "__main__":

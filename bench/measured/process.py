@@ -15,7 +15,7 @@ import uvloop
 
 from beltline.cli.serve import GC_THRESHOLDS, SWITCH_INTERVAL_S
 from beltline.composition import Running
-from bench.stand import memory_mib
+from bench.stand import READY, memory_mib
 
 
 def run(measurement: Coroutine[Any, Any, dict[str, Any]]) -> None:
@@ -32,6 +32,14 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def wait_to_begin() -> None:
+    """Says that this process is ready, and returns when it is let go. Meanwhile the event loop
+    stands still: no coroutine of the hub runs before.
+    """
+    print(READY, flush=True)
+    sys.stdin.readline()
 
 
 async def until_idle(running: Running) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import lead
 from bench.figures import Figure, Findings, Goal
+from bench.rows import shared_belt
 from bench.rows.belt import BELT
 from bench.scale import Scale
 from bench.stand import ROOT, Failed, Stand
@@ -20,6 +21,8 @@ from tests.servers.processes import NoServer
 
 ROW = "Peers: the same work"
 RATIO = 80
+ON_POSTGRES = "DBOS on PostgreSQL"
+POSTGRES_RATIO = 50
 ENVIRONMENT = ROOT / "bench" / ".venv"
 REQUIREMENTS = ROOT / "bench" / "peers" / "requirements.txt"
 PEER_S = 180
@@ -65,9 +68,9 @@ def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
             words = "as it comes" if database == "default" else "write-ahead log"
             _best(findings, f"DBOS on SQLite, {words}", _sqlite(stand, python, database, scale))
         try:
-            _best(findings, "DBOS on PostgreSQL", _postgres(stand, python, scale))
+            _best(findings, ON_POSTGRES, _postgres(stand, python, scale))
         except NoServer as missing:
-            findings.miss(ROW, "DBOS on PostgreSQL", str(missing))
+            findings.miss(ROW, ON_POSTGRES, str(missing))
         _restate(stand, python, findings, scale)
 
 
@@ -164,7 +167,27 @@ def _best(findings: Findings, name: str, found: list[dict[str, Any]]) -> None:
 
 
 def compare(findings: Findings) -> None:
-    """The belt against the fastest peer of the same run."""
+    """The belt against the fastest peer of the same run, and over the same database."""
+    _compare_fastest(findings)
+    _compare_on_postgres(findings)
+
+
+def _compare_on_postgres(findings: Findings) -> None:
+    name = "belt by DBOS, both on PostgreSQL"
+    belt = findings.median(shared_belt.ROW, shared_belt.STEPS)
+    peer = findings.median(ROW, ON_POSTGRES)
+    if belt is None or peer is None:
+        findings.miss(ROW, name, "needs the rows `shared-belt` and `peers` of one run")
+        return
+    findings.add(
+        *(ROW, name, "times", [belt / peer]),
+        "median of the belt's durable steps a second with one node by DBOS's fastest way; servers"
+        " of the same version with the same settings on the same machine",
+        Goal("at least", POSTGRES_RATIO),
+    )
+
+
+def _compare_fastest(findings: Findings) -> None:
     belt = findings.median(BELT, "durable steps a second")
     peers = {
         figure.name: figure.median

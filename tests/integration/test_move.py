@@ -10,7 +10,9 @@ import pytest
 from beltline.engine.ports import Store
 from beltline.engine.records import Batch, RunChange, RunFilter, TokenRecord
 from beltline.stores import open_store
+from beltline.stores.postgres.opening import open_postgres
 from beltline.stores.transfer import moving
+from beltline.stores.transfer.postgres import writing_postgres
 from beltline.stores.transfer.tables import MoveFailed
 from tests.conformance.store_rows import accept, claimed, held, key, new_request, ready, started
 from tests.conformance.store_rows import moving as owned
@@ -52,7 +54,7 @@ async def seen(url: str, *, durable: bool = True) -> list[Any]:
 @pytest.fixture
 def no_sync_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server of the tests does not sync, which a hub would refuse."""
-    original = moving.open_postgres
+    original = open_postgres
 
     async def opened(url: str) -> Any:
         return await original(url, durable=False)
@@ -108,7 +110,7 @@ async def test_a_difference_is_found_and_nothing_is_moved(
 ) -> None:
     old = await filled(tmp_path)
     new = postgres_server.database(f"differs_{tmp_path.name}"[:60])
-    original = moving.writing_postgres
+    original = writing_postgres
 
     def spoiling(address: Any) -> Any:
         block = original(address)
