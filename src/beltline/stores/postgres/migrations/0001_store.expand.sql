@@ -394,19 +394,21 @@ BEGIN
 
     IF cardinality(c_key) > 0 THEN
         -- What has ended, by the one test for it, moves to `finished`; all else is changed in place.
+        -- The owner is compared in a way that no index serves: by its own index every change would
+        -- look through all runs of the node.
         UPDATE beltline.run
             SET status = change.status, ready_at = change.ready_at, crashes = 0,
                 owner = CASE WHEN change.owned THEN me END
             FROM unnest(c_key, c_status, c_ready_at, c_owned)
                 AS change (key, status, ready_at, owned)
-            WHERE run.key = change.key AND run.owner = me AND change.key <> ALL (turned_away)
+            WHERE run.key = change.key AND run.owner IS NOT DISTINCT FROM me AND change.key <> ALL (turned_away)
                 AND NOT beltline.has_ended(change.status, change.ready_at, change.owned);
         GET DIAGNOSTICS changed = ROW_COUNT;
         WITH gone AS (
             DELETE FROM beltline.run
             USING unnest(c_key, c_status, c_ready_at, c_owned)
                 AS change (key, status, ready_at, owned)
-            WHERE run.key = change.key AND run.owner = me AND change.key <> ALL (turned_away)
+            WHERE run.key = change.key AND run.owner IS NOT DISTINCT FROM me AND change.key <> ALL (turned_away)
                 AND beltline.has_ended(change.status, change.ready_at, change.owned)
             RETURNING run.key, run.version_id, change.status
         )
