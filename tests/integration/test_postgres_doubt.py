@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -242,3 +243,21 @@ async def test_a_link_cut_one_way_is_noticed_and_healed(far: Store, link: Proxy)
                     break
                 except StoreAway:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_connection_closed_in_the_middle_of_a_call_is_the_store_away(far: Store) -> None:
+    assert isinstance(far, PostgresStore)
+
+    async def trip(db: Any) -> None:
+        db.terminate()  # as the guard does, when an answer is late
+        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+
+    with pytest.raises(StoreAway):
+        await far._commits.work(trip)
+    await accept(far, moving(1))  # by a new connection
+
+    async def mistake(db: Any) -> None:
+        raise AttributeError("a mistake of the programmer")
+
+    with pytest.raises(AttributeError, match="a mistake"):
+        await far._commits.work(mistake)

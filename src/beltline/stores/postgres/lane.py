@@ -105,6 +105,12 @@ class Lane:
             if failure is error:
                 raise
             raise failure from error
+        except Exception as error:
+            # asyncpg trips over itself where its connection is closed between two of its steps.
+            if not db.is_closed():
+                raise
+            self._drop()
+            raise StoreAway("the database cannot be reached (the connection was closed)") from error
         finally:
             guard.cancel()
 
