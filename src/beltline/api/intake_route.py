@@ -7,6 +7,8 @@ The sender is told 202 only after `submit` returned, which is after the commit.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -69,6 +71,18 @@ class IntakeRoute:
                     "This source cannot verify its senders now, and accepts nothing. Its operator"
                     " finds the reason in the log.",
                     60,
+                )
+            )
+        except asyncio.CancelledError:
+            # The server cuts off what is still under way when it stops. A commit may have been made
+            # all the same, so this is not an error of the hub but an answer in doubt.
+            if not self._hub.node.intake.is_closed:
+                raise
+            answer = answer_of(
+                unavailable(
+                    "in-doubt",
+                    "It is not known whether the request was stored: the hub is stopping. Send it"
+                    " again; under an identity it is taken in once.",
                 )
             )
         except SenderGone:

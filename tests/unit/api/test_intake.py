@@ -283,6 +283,25 @@ async def test_a_hub_that_stops_accepts_nothing_and_says_so(stage: Stage) -> Non
     assert answer.headers["retry-after"]
 
 
+async def test_a_sender_whom_the_server_cuts_off_at_its_stop_hears_that_it_is_in_doubt(
+    stage: Stage, monkeypatch: Any
+) -> None:
+    asked = asyncio.Event()
+
+    async def stuck(batch: Batch) -> list[Repeat | None]:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("it never comes to an end")
+
+    monkeypatch.setattr(stage.store, "commit", stuck, raising=False)
+    sending = asyncio.ensure_future(stage.send("form", {"name": "Anna"}))
+    await asked.wait()
+    stage.hub.node.drain()
+    sending.cancel()
+    problem = assert_problem(await sending, 503)
+    assert problem["type"].endswith("in-doubt")
+
+
 async def test_a_full_store_turns_senders_away_and_recovers(stage: Stage, monkeypatch: Any) -> None:
     async def full(batch: Batch) -> list[Repeat | None]:
         raise StoreFull("the disk has no room left")
