@@ -118,7 +118,7 @@ async def running_hub(
 
     Raises `SettingsError`, and the errors of `stores.open_store`.
     """
-    if url is None:
+    if url is None and not home.settings.store.url:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
     async with AsyncExitStack() as opened:
