@@ -36,19 +36,22 @@ def newest_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         running.__exit__(None, None, None)
 
 
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> str:
-    """The name of an implementation."""
-    return with_server(request)
-
-
-def with_server(request: pytest.FixtureRequest) -> str:
+def with_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind that is asked for, whose server runs if it has one."""
     name: str = request.param
-    if name in SERVERS:
-        fixture, databases = SERVERS[name]
-        databases.server = request.getfixturevalue(fixture)
-    return name
+    if name not in SERVERS:
+        yield name
+        return
+    fixture, databases = SERVERS[name]
+    databases.server = request.getfixturevalue(fixture)
+    yield name
+    databases.clear()
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of an implementation."""
+    yield from with_server(request)
 
 
 @pytest.fixture
@@ -76,9 +79,9 @@ async def reopen(kind: str, tmp_path: Path) -> AsyncIterator[Reopen]:
 
 
 @pytest.fixture(params=sorted(NODE_KINDS))
-def node_kind(request: pytest.FixtureRequest) -> str:
+def node_kind(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of an implementation that several nodes may share."""
-    return with_server(request)
+    yield from with_server(request)
 
 
 @pytest.fixture

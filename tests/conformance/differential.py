@@ -360,16 +360,17 @@ class Ids:
 
     def __init__(self) -> None:
         self._first: dict[int, int] = {}
+        self._own: dict[int, int] = {}
 
     def learn(self, own: Any, first: Any) -> None:
         """The same message in this store and in the first."""
         if isinstance(own, int) and isinstance(first, int):
             self._first[own] = first
+            self._own[first] = own
 
     def own(self, batch: Batch) -> Batch:
         """A batch with this store's numbers."""
-        back = {there: here for here, there in self._first.items()}
-        done = [back[id] for id in batch.messages_done]
+        done = [self._own[id] for id in batch.messages_done]
         return Batch(batch.acceptances, batch.journal, batch.changes, done)
 
     def told(self, answer: Any) -> Any:

@@ -42,6 +42,7 @@ class Databases:
 
     def __init__(self) -> None:
         self.server: PostgresServer | None = None
+        self._names: list[str] = []
 
     def url(self, folder: Path) -> str:
         """The address of the folder's database, which is made when it is missing."""
@@ -49,8 +50,14 @@ class Databases:
         note = folder / "database"
         if not note.exists():
             name = f"store_{blake2b(bytes(folder), digest_size=8).hexdigest()}"
+            self._names.append(name)
             note.write_text(self.server.database(name))
         return note.read_text()
+
+    def clear(self) -> None:
+        """Drops all of them: together they would take gigabytes."""
+        while self.server is not None and self._names:
+            self.server.drop(self._names.pop())
 
     async def open(self, folder: Path) -> Store:
         """The folder's database as a store."""

@@ -185,6 +185,21 @@ async def test_a_message_that_crosses_with_the_end_of_a_move_wakes_the_run(
     assert all(len(run.messages) == 1 for run in found.runs)
 
 
+async def test_messages_of_all_nodes_for_a_run_that_has_ended_bring_it_back_once(
+    nodes: Nodes,
+) -> None:
+    for number in range(60):
+        await accept(nodes[0], moving(number))
+        await nodes[0].commit(Batch(changes=[RunChange(key(number), "completed", None, False)]))
+        taking = asyncio.create_task(nodes[1].claim_one(key(number)))
+        ids = await asyncio.gather(*(store.post(key(number), b"hello", 7) for store in nodes * 2))
+        assert len(set(ids)) == 2 * len(nodes)
+        assert await taking is not None
+        _, run = await nodes[2].run(key(number))
+        assert run is not None
+        assert [message.id for message in run.messages] == sorted(ids)
+
+
 async def recovered(*lookers: Store, runs: int) -> None:
     """Has the nodes beat until the runs of the silent are let go of, once."""
     found = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,15 @@ from beltline.engine.records import Acceptance, Batch, JournalRow, NewRequest, N
 from beltline.stores.postgres.address import read_address
 from beltline.stores.postgres.lane import connect
 from beltline.stores.postgres.opening import open_postgres
-from beltline.stores.postgres.partitions import Range, cover, drop_before, missing, range_of, there
+from beltline.stores.postgres.partitions import (
+    Range,
+    cover,
+    drop_before,
+    missing,
+    range_of,
+    sweep_before,
+    there,
+)
 from beltline.stores.postgres.sharing import DAY_MS, Sharing
 from beltline.stores.postgres.store import PostgresStore
 from tests.servers.postgres import PostgresServer
@@ -152,6 +162,14 @@ async def test_what_is_old_is_dropped_and_what_is_open_stays(store: PostgresStor
     assert await store.release("form", 1, 5, 9) == 1
     assert (await store.run(key_at(old, 3)))[1] is not None
     assert await db.fetchval("SELECT count(*) FROM beltline.finished_default") == 1
+    # What has ended meanwhile goes the next time, and nothing else.
+    assert await sweep_before(db, old) == 0
+    assert await sweep_before(db, old + DAY_MS) == 1
+    with pytest.raises(NotFound):
+        await store.run(key_at(old, 2))
+    assert await db.fetchval("SELECT count(*) FROM beltline.journal_default") == 0
+    assert (await store.run(key_at(old, 3)))[1] is not None
+    assert await sweep_before(db, old + DAY_MS) == 0
 
 
 async def test_a_busy_table_puts_tending_off(store: PostgresStore, db: Any) -> None:
@@ -189,3 +207,69 @@ async def test_retention_is_kept_by_the_node_itself(
     finally:
         await db.close()
         await first.close()
+
+
+@pytest.mark.slow
+async def test_partitions_come_and_go_under_load(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres_server.database(f"load_{tmp_path.name}"[:60])
+    sharing = Sharing(keep_ms=1_000, partition_ms=1_000)
+    nodes = [await open_postgres(url, sharing, durable=False) for _ in range(2)]
+    db = await connect(read_address(url))
+    seen: set[Range] = set()
+    kept: list[bytes] = []
+    dropped = asyncio.Event()
+
+    async def move(store: PostgresStore, place: int) -> None:
+        """Accepts, leaves some open, ends the others."""
+        number = place * 1_000_000
+        while not dropped.is_set():
+            now = await db_now(store)
+            runs = [run_at(now, number + each) for each in range(10)]
+            number += 10
+            assert await store.commit(Batch(runs)) == [None] * 10
+            keys = [run.request.key for run in runs]
+            changes = [RunChange(each, "completed", None, owned=False) for each in keys[1:]]
+            rows = [JournalRow(each, 1, b"[1]") for each in keys]
+            assert await store.commit(Batch(journal=rows, changes=changes)) == []
+            kept.append(keys[0])
+            with suppress(NotFound):  # on a slow machine it was dropped meanwhile
+                await store.post(keys[1], b"once more", 5)
+            await store.claim(10, 10, crashes=0, max_bytes=10**9)
+
+    async def tend(store: PostgresStore) -> None:
+        while not dropped.is_set():
+            store._tend_at = 0.0
+            await store.tend()
+            ranges = set(await store._changes.work(there))
+            seen.update(ranges)
+            if len(seen - ranges) >= 4:
+                dropped.set()
+
+    try:
+        for store in nodes:
+            await store.join()
+        async with asyncio.timeout(50):
+            await asyncio.gather(
+                *(move(store, n) for n, store in enumerate(nodes)), *map(tend, nodes)
+            )
+        assert len(await there(db)) < 12
+        for key in kept:
+            _, run = await nodes[0].run(key)
+            assert run is not None
+            assert run.entries == [b"[]", b"[1]"]
+        left = await db.fetchval("SELECT count(*) FROM beltline.request")
+        assert left >= len(kept)
+        assert await nodes[0].hand_over() + await nodes[1].hand_over() >= len(kept)
+    finally:
+        await db.close()
+        for store in nodes:
+            await store.close()
+
+
+async def db_now(store: PostgresStore) -> int:
+    """The time by the store's clock."""
+    now = (await store.beat()).now
+    assert now is not None
+    return now

@@ -51,7 +51,11 @@ COMMANDS = {
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),
-    "move": Entry("move", "move", "Move everything from one store to another."),
+    "move": Entry(
+        "move",
+        "move",
+        "Move everything to an empty store, and check it row by row. No hub may run meanwhile.",
+    ),
     "doctor": Entry(
         "doctor",
         "doctor",

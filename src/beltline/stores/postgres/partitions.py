@@ -3,7 +3,8 @@
 Keys rise with time, so the rows of a day are a range of keys. A partition is made two of its widths
 ahead; what falls into none (a key of the past, brought by a move) lies in the default partition. A
 whole range is dropped when it is older than what is kept. Runs in it that have not ended, and
-requests that are still held, stay: they are put into the default partitions first.
+requests that are still held, stay: they are put into the default partitions first, and are swept
+from there some time after they have ended.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from beltline.stores.postgres.sharing import DAY_MS
 
 AHEAD = 2  # widths that are made in advance: a node may be down for one
 TABLES = {"request": "key", "journal": "run", "finished": "key"}
+SWEEP_MOST = 10_000  # runs that one statement removes
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"  # rather later than that everybody waits
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('beltline partitions'))"
 
@@ -145,3 +147,21 @@ def _drop(piece: Range) -> str:
             )
         statements.append(f"DROP TABLE {name}")
     return "; ".join(statements)
+
+
+async def sweep_before(db: Connection, time_ms: int) -> int:
+    """Removes ended runs from the default partitions whose keys are older than `time_ms`, the
+    oldest first and not more than `SWEEP_MOST`; gives their number.
+    """
+    return int(
+        await db.fetchval(
+            "WITH old AS (SELECT key FROM beltline.finished_default"
+            f" WHERE key < {bound(time_ms)} ORDER BY key LIMIT {SWEEP_MOST}),"
+            " ended AS (DELETE FROM beltline.finished_default USING old"
+            " WHERE finished_default.key = old.key RETURNING finished_default.key),"
+            " decisions AS (DELETE FROM beltline.journal_default USING ended"
+            " WHERE journal_default.run = ended.key),"
+            " requests AS (DELETE FROM beltline.request_default USING ended"
+            " WHERE request_default.key = ended.key) SELECT count(*) FROM ended"
+        )
+    )

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import asyncpg
@@ -66,6 +66,7 @@ class PostgresStore:
         self._changes = Lane(address, READ_S)
         self._reads = Lanes(address, READ_LANES, READ_S)
         self._listener = Listener(address)
+        self._home = asyncio.get_running_loop()
         self._me: int | None = None
         self._committed = 0  # the number of the last commit, and of the last claim, of this
         self._claimed = 0  # membership; the next one may have been asked for already
@@ -100,12 +101,22 @@ class PostgresStore:
                 self._idle.set()
 
     async def _change(self, statement: str, *values: Any) -> list[Any]:
-        async with self._call():
-            return await self._changes.rows(statement, *values)
+        return await self._at_home(self._rows(self._changes, statement, *values))
 
     async def _read(self, statement: str, *values: Any) -> list[Any]:
+        return await self._at_home(self._rows(self._reads, statement, *values))
+
+    async def _rows(self, lane: Lane | Lanes, statement: str, *values: Any) -> list[Any]:
         async with self._call():
-            return await self._reads.rows(statement, *values)
+            return await lane.rows(statement, *values)
+
+    async def _at_home(self, call: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+        """Awaits a call in the loop that the connections belong to: handlers, which remember and
+        recall, run in loops of their own.
+        """
+        if asyncio.get_running_loop() is self._home:
+            return await call
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self._home))
 
     def _member(self) -> int:
         if self._me is None:
@@ -335,6 +346,7 @@ class PostgresStore:
             await partitions.cover(db, now - width, now + partitions.AHEAD * width, width)
             if self._sharing.keep_ms:
                 await partitions.drop_before(db, now - self._sharing.keep_ms)
+                await partitions.sweep_before(db, now - self._sharing.keep_ms)
             if contract:
                 await self._schema.contract(db)
 

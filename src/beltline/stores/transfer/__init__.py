@@ -6,5 +6,5 @@ a store that is in a database.
 
 `tables.py` says what there is to carry, in the form that both kinds of stores can give and take;
 `sqlite.py` and `postgres.py` are the two ends; `carrying.py` is the way between them; `moving.py`
-and `backup.py` are the two uses.
+holds the two uses.
 """

@@ -26,6 +26,7 @@ from beltline.stores.transfer.tables import (
     MoveFailed,
     Row,
     Table,
+    not_empty,
     row_size,
 )
 
@@ -265,18 +266,16 @@ async def writing_postgres(address: Address) -> AsyncIterator[PostgresWriting]:
             await _refuse_live_nodes(db, address)
             for table in (*(table.name for table in TABLES), "finished"):
                 if await db.fetchval(f"SELECT EXISTS (SELECT FROM beltline.{table})"):
-                    raise MoveFailed(
-                        f"the store {address.shown} is not empty (there are rows in its table"
-                        f" {table}): a hub is moved only to a new one"
-                    )
+                    raise not_empty(address.shown, table)
         yield PostgresWriting(db, address, AS_IT_IS)
-        try:
-            await transaction.commit()
-        except AWAY as error:
-            raise MoveFailed(
-                f"the connection to {address.shown} broke while everything was being committed"
-                f" ({error}). Move again: if the new store is not empty then, it has everything"
-            ) from error
+        with failures_told(address.shown):
+            try:
+                await transaction.commit()
+            except AWAY as error:
+                raise MoveFailed(
+                    f"the connection to {address.shown} broke while everything was being committed"
+                    f" ({error}). Move again: if the new store is not empty then, it has everything"
+                ) from error
 
 
 @asynccontextmanager

@@ -33,6 +33,7 @@ from beltline.stores.transfer.tables import (
     Row,
     Table,
     chunks,
+    not_empty,
 )
 
 T = TypeVar("T")
@@ -226,7 +227,7 @@ def _transaction(path: Path, *, durable: bool) -> Iterator[apsw.Connection]:
             db.execute("BEGIN IMMEDIATE")
             for table in TABLES:
                 if db.execute(f"SELECT EXISTS (SELECT 1 FROM {table.name})").get:
-                    raise MoveFailed(not_empty(str(path), table.name))
+                    raise not_empty(str(path), table.name)
             yield db
             db.execute("COMMIT")
         finally:
@@ -234,14 +235,6 @@ def _transaction(path: Path, *, durable: bool) -> Iterator[apsw.Connection]:
         sync_folder(path)
     finally:
         lock.release()
-
-
-def not_empty(store: str, table: str) -> str:
-    """Why a store cannot be moved to."""
-    return (
-        f"the store {store} is not empty (there are rows in its table {table}):"
-        " a hub is moved only to a new one"
-    )
 
 
 @asynccontextmanager

@@ -25,6 +25,14 @@ class MoveFailed(StoreUnavailable):
     """The operator: the new store is as it was before; the message says why, and what to do."""
 
 
+def not_empty(store: str, table: str) -> MoveFailed:
+    """Why a store cannot be moved to."""
+    return MoveFailed(
+        f"the store {store} is not empty (there are rows in its table {table}): a hub is moved"
+        " only to a new one"
+    )
+
+
 class Table(msgspec.Struct, frozen=True):
     """One table. The first `key` of its columns name a row and order the rows. `at_once` rows of
     the largest size fit into memory together.

@@ -501,17 +501,25 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
     END IF;
-    -- No claim took it, so none that is asked again gives it once more.
-    UPDATE beltline.run SET owner = me, claim = 0 WHERE key = which AND owner IS NULL;
-    IF FOUND THEN
-        RETURN true;
-    END IF;
-    WITH back AS (
-        DELETE FROM beltline.finished WHERE key = which RETURNING key, version_id, status
-    )
-    INSERT INTO beltline.run (key, version_id, status, owner)
-        SELECT key, version_id, status, me FROM back;
-    RETURN FOUND;
+    LOOP
+        -- No claim took it, so none that is asked again gives it once more.
+        UPDATE beltline.run SET owner = me, claim = 0 WHERE key = which AND owner IS NULL;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+        WITH back AS (
+            DELETE FROM beltline.finished WHERE key = which RETURNING key, version_id, status
+        )
+        INSERT INTO beltline.run (key, version_id, status, owner)
+            SELECT key, version_id, status, me FROM back;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+        -- Between the two looks a message may have brought it back.
+        IF NOT EXISTS (SELECT FROM beltline.run WHERE key = which AND owner IS NULL) THEN
+            RETURN false;
+        END IF;
+    END LOOP;
 END $$;
 
 -- Runs that are open, with all that their state is folded from, in the order of `keys`. Planned once
@@ -546,19 +554,22 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     posted bigint;
 BEGIN
-    UPDATE beltline.run SET ready_at =
-        CASE WHEN owner IS NULL THEN least(coalesce(ready_at, at_ms), at_ms) ELSE ready_at END
-        WHERE key = which;
-    IF NOT FOUND THEN
+    LOOP
+        UPDATE beltline.run SET ready_at =
+            CASE WHEN owner IS NULL THEN least(coalesce(ready_at, at_ms), at_ms) ELSE ready_at END
+            WHERE key = which;
+        EXIT WHEN FOUND;
         WITH back AS (
             DELETE FROM beltline.finished WHERE key = which RETURNING key, version_id, status
         )
         INSERT INTO beltline.run (key, version_id, status, ready_at)
             SELECT key, version_id, status, at_ms FROM back;
-        IF NOT FOUND THEN
+        EXIT WHEN FOUND;
+        -- Between the two looks another message may have brought it back.
+        IF NOT EXISTS (SELECT FROM beltline.any_run WHERE key = which) THEN
             RETURN NULL;
         END IF;
-    END IF;
+    END LOOP;
     SELECT id INTO posted FROM beltline.inbox WHERE token = its_token;
     IF NOT FOUND THEN
         INSERT INTO beltline.inbox (token, run, at, body)
