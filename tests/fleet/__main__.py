@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -25,7 +26,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1_000.0, help="begin none after so long")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first round")
     parser.add_argument("--seed", type=int, help="only this one")
-    parser.add_argument("--keep", action="store_true", help="keep homes and logs")
+    parser.add_argument("--keep", action="store_true", help="keep what good rounds left, too")
+    parser.add_argument("--proxies", action="store_true", help="instead of network namespaces")
     chosen = parser.parse_args()
     seeds = range(chosen.first, chosen.first + chosen.rounds)
     if chosen.seed is not None:
@@ -37,18 +39,21 @@ def main() -> int:
     until = time.monotonic() + chosen.minutes * 60
     played = failed = 0
     slowest = 0.0
-    with stage(folder) as ready:
+    with stage(folder, proxied=chosen.proxies) as ready:
         print(f"links: {ready.links.kind}; homes and logs: {folder}", flush=True)
         for seed in seeds:
             if time.monotonic() > until:
                 break
-            result = asyncio.run(Round(ready, seed, faults_of(seed)).play())
+            game = Round(ready, seed, faults_of(seed))
+            result = asyncio.run(game.play())
             played += 1
             failed += bool(result.wrong)
             slowest = max(slowest, result.rest_s)
             print(result.line(), flush=True)
             for text in result.wrong:
                 print(f"    {text}", flush=True)
+            if not (result.wrong or chosen.keep):
+                shutil.rmtree(game.home)
     print(f"{played} rounds, {failed} wrong; the slowest had ended after {slowest:.1f} s")
     return int(failed > 0)
 

@@ -6,6 +6,7 @@ A sender that gets no 202 sends the same request again under the same identity, 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -67,17 +68,17 @@ async def _send(
     while True:
         address = addresses[(number + tries) % len(addresses)]
         tries += 1
-        status = 0
+        status, text = 0, ""
         try:
             async with session.post(f"{address}/in/orders", json=order) as answer:
+                text = await answer.text()
                 status = answer.status
-                if status == 202:
-                    book.acknowledge(order["number"], (await answer.json())["run"])
-                elif status != 503:
-                    text = await answer.text()
-                    book.contradictions.append(f"order {number}: {status} {text[:200]}")
         except (aiohttp.ClientError, TimeoutError, OSError):
-            pass
+            status = 0  # an answer that broke off is none
+        if status == 202:
+            book.acknowledge(order["number"], json.loads(text)["run"])
+        elif status not in (0, 503):
+            book.contradictions.append(f"order {number}: {status} {text[:200]}")
         book.count(status)
         if status not in (0, 503):
             return

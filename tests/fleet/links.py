@@ -5,8 +5,8 @@
                      so that packets are lost as on a real network. Needs root and `ip`.
     ProxyLinks       each node reaches the database through a proxy of the tests.
 
-A namespace has two addresses: by one the node speaks with the database, at the other it serves, so
-that a cut leaves its senders alone.
+A namespace has two addresses: by one the node speaks with the database, at the other it serves. The
+host has two as well: the senders' and the database's. So a cut leaves the senders alone.
 """
 
 from __future__ import annotations
@@ -99,14 +99,15 @@ class NamespaceLinks:
 
     @property
     def database_host(self) -> str:
-        """Where the database is to listen."""
-        return f"{self._net}.1"
+        """Where the database is to listen: not at the first address, from which senders speak."""
+        return f"{self._net}.2"
 
     def set_up(self) -> None:
         """Makes everything. Raises `CalledProcessError`."""
         bridge = self._bridge
         ip("link", "add", bridge, "type", "bridge")
-        ip("addr", "add", f"{self._net}.1/24", "dev", bridge)
+        for address in (f"{self._net}.1", self.database_host):
+            ip("addr", "add", f"{address}/24", "dev", bridge)
         ip("link", "set", bridge, "up")
         for node in range(self._nodes):
             space, outside, inside = self._space(node), self._outside(node), f"{self._tag}i{node}"

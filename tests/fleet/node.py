@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 START_S = 40.0
 STOP_S = 20.0
+AGAIN_S = 0.2  # as a service manager would wait
 
 
 class FleetNode:
@@ -35,6 +36,7 @@ class FleetNode:
         self.number = number
         self.address = f"http://{host}:{port}"
         self.life = 0
+        self.away_s = 0.0  # before it is started again once it has ended
         self.ended_by_itself: list[str] = []
         self._home = home
         self._made_by = (number, home, store, host, port, prefix, environment)
@@ -49,7 +51,8 @@ class FleetNode:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._listens = asyncio.Event()
-        self._is_kept = True
+        self._ending = asyncio.Event()  # whoever ends is not started again
+        self._was_told = False
 
     def succeeded_by(self, program: Sequence[str]) -> FleetNode:
         """A node in this one's place, run by another program."""
@@ -78,7 +81,7 @@ class FleetNode:
             await self._listens.wait()
 
     async def _keep(self) -> None:
-        while self._is_kept:
+        while not self._ending.is_set():
             self.life += 1
             ledger = self._home / f"ledger-{self.number}-{self.life}.txt"
             name = f"node {self.number} life {self.life}"
@@ -95,6 +98,9 @@ class FleetNode:
                 stderr=asyncio.subprocess.PIPE,
             )
             self._process = process
+            self._was_told = False
+            if self._ending.is_set():  # since this one began to be made
+                self.leave()
             assert process.stderr is not None
             with self.log.open("ab") as log:
                 async for line in process.stderr:
@@ -104,10 +110,14 @@ class FleetNode:
                         self._listens.set()
             code = await process.wait()
             self._listens.clear()
-            # A signal that comes before it can hear of it ends it too; others take over.
-            if code not in (0, -signal.SIGKILL, -signal.SIGTERM):
+            # One that is told to leave while it still starts has not learned to do so cleanly.
+            asked = (0, -signal.SIGTERM) if self._was_told else (-signal.SIGKILL,)
+            if code not in asked:
                 self.ended_by_itself.append(f"{name}: exit {code}")
-                await asyncio.sleep(0.2)  # as a service manager would wait
+                await asyncio.sleep(AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.away_s):
+                    await self._ending.wait()
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -116,10 +126,12 @@ class FleetNode:
 
     def kill(self) -> None:
         """Dies without a word."""
+        self._was_told = False
         self._signal(signal.SIGKILL)
 
     def leave(self) -> None:
         """Stops cleanly."""
+        self._was_told = True
         self._signal(signal.SIGTERM)
 
     def pause(self) -> None:
@@ -132,7 +144,7 @@ class FleetNode:
 
     async def end(self) -> None:
         """Stops it for good."""
-        self._is_kept = False
+        self._ending.set()
         self.go_on()
         self.leave()
         if self._keeper is not None:
@@ -140,5 +152,6 @@ class FleetNode:
                 async with asyncio.timeout(STOP_S):
                     await asyncio.shield(self._keeper)
             except TimeoutError:
+                self.ended_by_itself.append(f"node {self.number} did not end in {STOP_S:.0f} s")
                 self.kill()
                 await self._keeper

@@ -8,13 +8,13 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["kill", "pause", "leave", "cut", "restart"]
-KINDS: tuple[Kind, ...] = ("kill", "pause", "cut", "cut", "leave")
-WAYS = ("to_server", "to_client", "both")
+BACK_S = 3.0  # the time that a node takes to be there again
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A fault begins `at_s` after the start and lasts `for_s`. It befalls one node (None: the
-    database). `how` is the way that a link is cut, or the mode in which the database ends.
+    """A fault begins `at_s` after the start and lasts `for_s`: a killed node, and the database, are
+    away for so long. It befalls one node (None: the database). `how` is the way that a link is cut,
+    or the mode in which the database ends.
     """
 
     at_s: float
@@ -29,23 +29,61 @@ class Fault(msgspec.Struct, frozen=True):
         return f"{self.at_s:.2f} s: {self.kind}{how} {where} for {self.for_s:.2f} s"
 
 
-def draw(seed: int, *, nodes: int, span_s: float, lease_s: float) -> list[Fault]:
-    """The faults of a round, in order: each node's own one after the other, now and then at the
-    same time as others', and the database twice.
+EVERY_ROUND: tuple[tuple[Kind, str], ...] = (
+    ("kill", ""),
+    ("pause", ""),
+    ("leave", ""),
+    ("cut", "both"),
+    ("cut", "to_server"),
+    ("cut", "to_client"),
+    ("restart", "immediate"),
+    ("restart", "fast"),
+)
+MORE: tuple[tuple[Kind, str], ...] = (
+    ("kill", ""),
+    ("kill", ""),
+    ("pause", ""),
+    ("cut", "both"),
+    ("cut", "to_server"),
+    ("cut", "to_client"),
+    ("restart", "immediate"),
+)
+
+
+def draw(seed: int, *, nodes: int, span_s: float, lease_s: float, more: int = 5) -> list[Fault]:
+    """The faults of a round in order: each of `EVERY_ROUND`, and so many `more`. Each node's own
+    come one after the other, now and then at the same time as others' and the database's.
     """
     chance = Random(f"faults {seed}")
+    kinds = [*EVERY_ROUND, *(chance.choice(MORE) for _ in range(more))]
+    chance.shuffle(kinds)
+    free_from: dict[int | None, float] = dict.fromkeys([None, *range(nodes)], 0.5)
     faults = []
-    for node in range(nodes):
-        at = chance.uniform(0.5, span_s / 3)
-        while at < span_s:
-            kind = chance.choice(KINDS)
-            how = chance.choice(WAYS) if kind == "cut" else ""
-            longest = {"kill": 1.0, "leave": 1.0}.get(kind, 2.5 * lease_s)
-            length = chance.uniform(0.2, longest)
-            faults.append(Fault(at, length, kind, node, how))
-            at += length + chance.uniform(1.0, span_s / 2)
-    for part in range(2):
-        at = chance.uniform(0, span_s / 2) + part * span_s / 2
-        mode = chance.choice(("immediate", "fast"))
-        faults.append(Fault(at, chance.uniform(0.1, 2.0), "restart", None, mode))
+    for number, (kind, how) in enumerate(kinds):
+        wanted_s = span_s / len(kinds) * (number + chance.random())
+        length_s = _length(chance, kind, lease_s)
+        node = None if kind == "restart" else _node(chance, free_from, nodes, wanted_s)
+        at_s = max(wanted_s, free_from[node])
+        free_from[node] = at_s + length_s + (BACK_S if kind in ("kill", "leave") else 1.0)
+        faults.append(Fault(round(at_s, 3), round(length_s, 3), kind, node, how))
     return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def _node(chance: Random, free_from: dict[int | None, float], nodes: int, at_s: float) -> int:
+    """A node that nothing befalls at this moment, or the first that will be so."""
+    free = [node for node in range(nodes) if free_from[node] <= at_s]
+    return chance.choice(free) if free else min(range(nodes), key=lambda node: free_from[node])
+
+
+def _length(chance: Random, kind: Kind, lease_s: float) -> float:
+    match kind:
+        case "kill":  # back before its lease has run out, or after it
+            return chance.uniform(0.0, 2 * lease_s)
+        case "pause":  # mostly longer than the lease: it wakes up and has lost its runs
+            return chance.uniform(0.3 * lease_s, 2.5 * lease_s)
+        case "cut":
+            return chance.uniform(0.5, 6.0)
+        case "leave":
+            return chance.uniform(0.0, 1.0)
+        case "restart":
+            return chance.uniform(0.1, 2.0)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -22,7 +23,8 @@ import asyncpg
 import msgspec
 
 from tests.fleet.book import Book, send_all
-from tests.fleet.judge import Spell, Verdict, judge
+from tests.fleet.evidence import Spell
+from tests.fleet.judge import Verdict, judge
 from tests.fleet.links import Links, namespaces, proxies, way_of
 from tests.fleet.node import ROOT, FleetNode
 from tests.fleet.plan import Fault, draw
@@ -32,13 +34,14 @@ from tests.servers.postgres import PostgresServer, postgres
 
 NODES = 4
 ORDERS = 10_000
-SPAN_S = 14.0
+SPAN_S = 18.0
 LEASE_S = 2.0
 GRACE_S = 1.0
 REST_S = 30.0
 GIVE_UP_S = 90.0
-PER_S = 1_000.0
-AT_ONCE = 64
+PER_S = 550.0  # so that the load goes on for as long as the faults
+AT_ONCE = 256  # many of them wait for a node that is paused
+SLACK_S = LEASE_S + 2.0  # how long after a fault its traces may show
 
 
 class Stage(msgspec.Struct):
@@ -70,16 +73,20 @@ class Played(msgspec.Struct):
             f"seed {self.seed}: {counts or 'no fault'}; {self.acknowledged} acknowledged,"
             f" {len(verdict.lost)} lost, {len(verdict.recorded_twice)} recorded twice;"
             f" {verdict.calls} calls, {verdict.repeats} repeats,"
-            f" {len(verdict.unexplained)} without a fault;"
+            f" {len(verdict.unexplained)} without a fault, {len(verdict.lapses)} lapses;"
             f" all ended {self.rest_s:.1f} s after the last fault; {self.took_s:.0f} s"
             f"{' WRONG' if self.wrong else ''}"
         )
 
 
 @contextmanager
-def stage(folder: Path, *, seed: int = 0, nodes: int = NODES) -> Iterator[Stage]:
-    """A server and links until the block ends. Raises `NoServer`."""
-    with namespaces(nodes) as spaces:
+def stage(
+    folder: Path, *, seed: int = 0, nodes: int = NODES, proxied: bool = False
+) -> Iterator[Stage]:
+    """A server and links until the block ends: namespaces, or proxies where these cannot be had, or
+    were asked for. Raises `NoServer`.
+    """
+    with nullcontext() if proxied else namespaces(nodes) as spaces:
         listen = [] if spaces is None else [IPv4Interface(f"{spaces.database_host}/24")]
         settings = {"max_connections": "200"}
         with postgres(folder, listen=listen, settings=settings) as server:
@@ -111,7 +118,8 @@ class Round:
         self._per_s = per_s
         self.book = Book()
         self.spells: list[Spell] = []
-        self.forgets = False  # keeps no fault in mind, to see the judge complain
+        self._healed_at = 0.0
+        self._restarting = asyncio.Lock()
         self.home = stage.folder / f"round-{seed}"
         self.home.mkdir()
         write_home(self.home)
@@ -145,22 +153,38 @@ class Round:
             sending = asyncio.create_task(self._send())
             await self._befall()
             await sending
-            since = max([self.book.last_at, *(spell.end for spell in self.spells)])
-            rest_s = await self._rest() - since
-        slack_s = 2 * LEASE_S + 6.0
+            rest_s = await self._rest() - (self._healed_at or self.book.last_at)
         verdict = await judge(
-            self.database, self.home, self.book.acknowledged, self.spells, slack_s
+            self.database, self.home, self.book.acknowledged, self.spells, SLACK_S
         )
-        await asyncio.to_thread(self._stage.server.drop, self.name)
         wrong = [*verdict.wrong(), *self.book.contradictions[:5]]
         if rest_s > REST_S:
             wrong.append(f"not all had ended {REST_S:.0f} s after the last fault")
         wrong += [ended for node in self.nodes for ended in node.ended_by_itself]
+        wrong += [
+            f"{log}: an exception that nobody expected"
+            for log in self._logs()
+            if b'"exception": ' in log.read_bytes()
+        ]
+        await asyncio.to_thread(self._put_away, wrong)
         took_s = time.monotonic() - began
         return Played(
             *(self._seed, list(self._faults), len(self.book.acknowledged), rest_s, took_s),
             *(verdict, wrong, self.book.statuses),
         )
+
+    def _logs(self) -> list[Path]:
+        return [node.log for node in self.nodes if node.log.exists()]
+
+    def _put_away(self, wrong: list[str]) -> None:
+        """The database goes; where something was wrong, what is needed to look into it stays."""
+        server = self._stage.server
+        if wrong:
+            shutil.copy(server.log, self.home / "postgres.log")
+            faults = [str(fault) for fault in self._faults]
+            report = "\n".join([f"seed {self._seed}", *faults, *wrong, ""])
+            (self.home / "report.txt").write_text(report, encoding="utf-8")
+        server.drop(self.name)
 
     @asynccontextmanager
     async def _up(self) -> AsyncIterator[None]:
@@ -185,7 +209,9 @@ class Round:
             await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
             begin = time.monotonic()
             await self._carry_out(fault)
-            if not self.forgets:
+            self._healed_at = max(self._healed_at, time.monotonic())
+            # A node that leaves as it should is no reason to call anything twice.
+            if fault.kind != "leave":
                 self.spells.append(Spell(begin, time.monotonic(), fault.node))
 
         async with asyncio.TaskGroup() as group:
@@ -196,9 +222,10 @@ class Round:
         server, links = self._stage.server, self._stage.links
         if fault.node is None:
             crashes = fault.how == "immediate"
-            await asyncio.to_thread(lambda: server.stop("immediate" if crashes else "fast"))
-            await asyncio.sleep(fault.for_s)
-            await asyncio.to_thread(server.start)
+            async with self._restarting:  # a start may take longer than was planned
+                await asyncio.to_thread(lambda: server.stop("immediate" if crashes else "fast"))
+                await asyncio.sleep(fault.for_s)
+                await asyncio.to_thread(server.start)
             return
         node = self.nodes[fault.node]
         if fault.kind == "cut":
@@ -210,9 +237,9 @@ class Round:
             await asyncio.sleep(fault.for_s)
             node.go_on()
         else:
+            node.away_s = fault.for_s
             (node.kill if fault.kind == "kill" else node.leave)()
             await asyncio.sleep(fault.for_s)
-            await node.listening()
 
     async def _rest(self) -> float:
         """The time at which nothing was open any more, or at which that was given up."""
@@ -230,13 +257,21 @@ class Round:
 
 def publish(home: Path, database: str) -> None:
     """Publishes the home's processes, as an operator does before nodes are started."""
-    subprocess.run(
-        [sys.executable, "-m", "beltline", "publish", "--home", str(home), "--store", database],
+    beltline(home, database, "publish")
+
+
+def beltline(home: Path, database: str, *words: str) -> str:
+    """What a command prints. Raises `CalledProcessError`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "beltline", *words, "--home", str(home), "--store", database],
         cwd=ROOT,
+        # The home's module opens its ledger when it is imported.
         env={**os.environ, "LEDGER": os.devnull},
         check=True,
         capture_output=True,
+        text=True,
     )
+    return done.stdout.strip()
 
 
 def faults_of(seed: int) -> list[Fault]:

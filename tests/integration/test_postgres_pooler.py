@@ -32,9 +32,9 @@ def pooled(
     postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of a database through the pooler."""
-    postgres_server.database("pooled")
+    postgres_server.database("shared_by_pool")
     try:
-        running = pgbouncer(tmp_path_factory.mktemp("pgbouncer"), postgres_server, "pooled")
+        running = pgbouncer(tmp_path_factory.mktemp("pgbouncer"), postgres_server, "shared_by_pool")
         url = running.__enter__()
     except NoServer as missing:
         pytest.skip(str(missing))

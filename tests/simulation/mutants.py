@@ -107,7 +107,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             _COMMITTER,
             "_turn_away",
-            "reply.give(Refused(reason))",
+            "reply.give(Refused(reason, is_in_doubt))",
             "reply.give(Accepted(newcomer.submitted.request.key, False))",
         ),
     ),
