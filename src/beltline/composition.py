@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -38,8 +39,9 @@ from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
 from beltline.transports.event import EventTransport, Surroundings
 
 _log = structlog.get_logger()
+_T = TypeVar("_T")
 
-JOIN_AGAIN_S = 0.5
+ASK_AGAIN_S = 0.5
 HAND_OVER_S = 3.0
 WAIT_FOR_STORE_S = 60.0
 
@@ -148,7 +150,7 @@ async def _open(home: Home, url: str, *, durable: bool) -> Store:
             if not is_told:
                 _log.warning("waiting for the store", reason=str(away), seconds=WAIT_FOR_STORE_S)
                 is_told = True
-            await asyncio.sleep(JOIN_AGAIN_S)
+            await asyncio.sleep(ASK_AGAIN_S)
 
 
 @asynccontextmanager
@@ -192,18 +194,23 @@ async def _live(node: Node, tasks: list[asyncio.Task[None]]) -> None:
         tasks = _tasks(node)
 
 
-async def _join(node: Node) -> None:
-    """Becomes one of the store's nodes, as soon as it can be reached."""
+async def when_reachable(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """What a call of the store gives, however long the store is away or full. It may be asked more
+    than once, and what it asks for may have happened before.
+    """
     while True:
         try:
-            recovered = await node.join()
+            return await ask()
         except (StoreAway, StoreFull) as trouble:
-            _log.warning("the store cannot be joined yet", reason=str(trouble))
-            await asyncio.sleep(JOIN_AGAIN_S)
-            continue
-        if recovered:
-            _log.warning("recovered runs that an unclean end left behind", runs=recovered)
-        return
+            _log.warning("the store cannot be used yet", reason=str(trouble))
+            await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def _join(node: Node) -> None:
+    """Becomes one of the store's nodes."""
+    recovered = await when_reachable(node.join)
+    if recovered:
+        _log.warning("recovered runs that an unclean end left behind", runs=recovered)
 
 
 async def _hand_over(store: Store) -> None:
@@ -259,16 +266,8 @@ def _construct(
 
 
 async def _load(processes: ProcessBook) -> None:
-    while True:
-        try:
-            unusable = await processes.load()
-        except StoreAway as trouble:
-            _log.warning("the store cannot be read yet", reason=str(trouble))
-            await asyncio.sleep(JOIN_AGAIN_S)
-            continue
-        for name, reason in unusable.items():
-            _log.error("a process cannot be used", process=name, reason=reason)
-        return
+    for name, reason in (await when_reachable(processes.load)).items():
+        _log.error("a process cannot be used", process=name, reason=reason)
 
 
 def _lenient(read: Callable[[str], str]) -> Callable[[str], str | None]:

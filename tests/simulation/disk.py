@@ -109,10 +109,11 @@ class Disk(msgspec.Struct):
         return me, recovered, ended
 
     def beat(self, me: int | None, now: int) -> tuple[int, list[int]]:
-        """Renews the lease, and takes over from the silent."""
+        """Renews the lease, and takes over from the silent, unless it was silent itself."""
         member = self.fence(me)
+        was_silent = member.lease_until <= now
         member.lease_until = now + member.lease_ms
-        return self.recover(now, None, me)
+        return (0, []) if was_silent else self.recover(now, None, me)
 
     def recover(self, now: int, also: int | None, but_not: int | None) -> tuple[int, list[int]]:
         """Ends the memberships whose lease ran out, and `also`; gives the number of their runs."""

@@ -22,7 +22,7 @@ import uvloop
 from beltline.api.app import create_app
 from beltline.api.tokens import new_token
 from beltline.cli.console import HomeOption, StoreOption, say
-from beltline.composition import Running, publish_files, running_hub
+from beltline.composition import Running, publish_files, running_hub, when_reachable
 from beltline.engine.ports import StoreAway
 from beltline.logs import Redaction, configure_logs
 from beltline.settings import Home, open_home
@@ -146,9 +146,9 @@ class _Server(uvicorn.Server):
 
 async def _first_token(running: Running) -> None:
     """At the first start there must be a way in: an admin token, shown this one time."""
-    if not await running.store.tokens():
+    if not await when_reachable(running.store.tokens):
         token, record = new_token("admin", "first start", running.node.clock.now())
-        await running.store.put_token(record)
+        await when_reachable(lambda: running.store.put_token(record))
         say(f"admin token (shown once): {token}")
 
 

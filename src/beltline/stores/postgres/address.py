@@ -1,8 +1,9 @@
 """Where the database is: `postgresql://user@host:port/database`, and how this hub is to use it.
 
-The address is the one that libpq and asyncpg understand, several hosts included. One word of it is
-the hub's own: `pooling=transaction` says that a pooler such as PgBouncer stands between, which
-gives each transaction another connection. Nothing that lives in a connection is used then.
+The address is the one that libpq and asyncpg understand. Of several hosts (`db-1,db-2:5433`) the
+first that can be written to is taken. One word of it is the hub's own: `pooling=transaction` says
+that a pooler such as PgBouncer stands between, which gives each transaction another connection.
+Nothing that lives in a connection is used then.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 SCHEMES = ("postgresql", "postgres")
 POOLING = "pooling"
+WRITABLE = ("target_session_attrs", "read-write")
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -27,6 +29,13 @@ class Address(msgspec.Struct, frozen=True):
         parts = urlsplit(self.url)
         user, at, hosts = parts.netloc.rpartition("@")
         return urlunsplit((parts.scheme, user.partition(":")[0] + at + hosts, parts.path, "", ""))
+
+    @property
+    def each_host(self) -> list[str]:
+        """The same address with one host each, so that each can be given its own time."""
+        parts = urlsplit(self.url)
+        user, at, hosts = parts.netloc.rpartition("@")
+        return [urlunsplit(parts._replace(netloc=user + at + host)) for host in hosts.split(",")]
 
 
 def is_postgres(url: str) -> bool:
@@ -45,5 +54,7 @@ def read_address(url: str) -> Address:
         raise ValueError(
             "the store address names no database: write postgresql://user@host:5432/database"
         )
-    rest = urlencode([(name, value) for name, value in words if name != POOLING])
-    return Address(urlunsplit(parts._replace(query=rest)), bool(pooling))
+    words = [(name, value) for name, value in words if name != POOLING]
+    if "," in parts.netloc and WRITABLE[0] not in dict(words):
+        words.append(WRITABLE)
+    return Address(urlunsplit(parts._replace(query=urlencode(words))), bool(pooling))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -20,22 +20,34 @@ from beltline.stores.postgres.address import Address
 from beltline.stores.postgres.failures import AWAY, COLLISIONS, is_away, told
 
 CLOSED = "the store is closed"
-CONNECT_S = 3.0
+CONNECT_S = 3.0  # for each of the address's hosts
 AGAIN_AFTER_S = 0.3  # a server that is down is not asked more often by one lane
 COLLISIONS_MOST = 20
 KEPT_STATEMENTS = 100
+SERVER_GIVES_UP_LATER_S = 1.0
 
 Connection = Any  # asyncpg's own type has parameters that say nothing here
 
 
-async def connect(address: Address, **extra: Any) -> Connection:
-    """A connection that gives and takes keys as 16 bytes. Raises what asyncpg raises."""
-    db = await asyncpg.connect(
-        address.url,
-        timeout=CONNECT_S,
-        statement_cache_size=0 if address.pooled else KEPT_STATEMENTS,
-        **extra,
-    )
+async def connect(address: Address, settings: Mapping[str, str] | None = None) -> Connection:
+    """A connection to the first host that serves, which gives and takes keys as 16 bytes. Raises
+    what asyncpg raises, of the last host that was asked.
+    """
+    *others, last = address.each_host
+    for url in others:
+        # One that is gone without a word must leave the next one its time.
+        with contextlib.suppress(*AWAY):
+            return await _connect(url, address, settings)
+    return await _connect(last, address, settings)
+
+
+async def _connect(url: str, address: Address, settings: Mapping[str, str] | None) -> Connection:
+    async with asyncio.timeout(CONNECT_S):
+        db = await asyncpg.connect(
+            url,
+            statement_cache_size=0 if address.pooled else KEPT_STATEMENTS,
+            server_settings=dict(settings or {}),
+        )
     try:
         await db.set_type_codec(
             "uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
@@ -47,11 +59,17 @@ async def connect(address: Address, **extra: Any) -> Connection:
 
 
 class Lane:
-    """One connection, used by one call at a time. `answer_s` is how long an answer may take."""
+    """One connection, used by one call at a time. `answer_s` is how long an answer may take; the
+    server gives up soon after, since nobody hears it any more. `settings` are the server's.
+    """
 
-    def __init__(self, address: Address, answer_s: float) -> None:
+    def __init__(
+        self, address: Address, answer_s: float, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._address = address
         self._answer_s = answer_s
+        most_ms = round((answer_s + SERVER_GIVES_UP_LATER_S) * 1_000)
+        self._settings = {"statement_timeout": str(most_ms), **(settings or {})}
         self._db: Connection | None = None
         self._turn = asyncio.Lock()
         self._try_at = 0.0
@@ -92,7 +110,7 @@ class Lane:
             # The pooler may give every statement another connection, but not inside of one
             # transaction; what a node that is paused here holds must not be held for long.
             async with db.transaction():
-                await db.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
+                await db.execute(self._local_settings)
                 return await do(db)
         except asyncio.CancelledError:
             self._drop()
@@ -121,13 +139,19 @@ class Lane:
         if loop.time() < self._try_at:
             raise StoreAway(f"the database cannot be reached ({self._why})")
         try:
-            async with asyncio.timeout(CONNECT_S):
-                self._db = await connect(self._address)
+            # A pooler refuses settings of a connection.
+            settings = None if self._address.pooled else self._settings
+            self._db = await connect(self._address, settings)
         except (asyncpg.PostgresError, *AWAY) as error:
             self._try_at = loop.time() + AGAIN_AFTER_S
             self._why = str(error) or type(error).__name__
             raise StoreAway(f"the database cannot be reached ({self._why})") from error
         return self._db
+
+    @property
+    def _local_settings(self) -> str:
+        settings = {"idle_in_transaction_session_timeout": "5s", **self._settings}
+        return "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
 
     def _drop(self) -> None:
         if self._db is not None:
@@ -148,8 +172,14 @@ class Lane:
 class Lanes:
     """Several lanes for calls that need not keep an order among each other."""
 
-    def __init__(self, address: Address, number: int, answer_s: float) -> None:
-        self._all = [Lane(address, answer_s) for _ in range(number)]
+    def __init__(
+        self,
+        address: Address,
+        number: int,
+        answer_s: float,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._all = [Lane(address, answer_s, settings) for _ in range(number)]
         self._free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
         for lane in self._all:
             self._free.put_nowait(lane)

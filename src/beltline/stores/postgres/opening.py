@@ -9,7 +9,7 @@ import asyncpg
 from beltline.stores.errors import StoreUnavailable, StoreUnreachable
 from beltline.stores.postgres.address import Address, read_address
 from beltline.stores.postgres.failures import AWAY, is_away
-from beltline.stores.postgres.lane import CONNECT_S, Connection, connect
+from beltline.stores.postgres.lane import Connection, connect
 from beltline.stores.postgres.schema import Migration, Schema
 from beltline.stores.postgres.sharing import Sharing
 from beltline.stores.postgres.store import PostgresStore
@@ -34,8 +34,7 @@ async def open_postgres(
     address = read_address(url)
     schema = Schema(known)
     try:
-        async with asyncio.timeout(CONNECT_S):
-            db = await connect(address)
+        db = await connect(address)
     except (asyncpg.PostgresError, *AWAY) as error:
         raise _unavailable(address, error) from error
     guard = asyncio.get_running_loop().call_later(OPEN_S, db.terminate)

@@ -19,7 +19,7 @@ from beltline.stores.postgres.sharing import DAY_MS
 AHEAD = 2  # widths that are made in advance: a node may be down for one
 TABLES = {"request": "key", "journal": "run", "finished": "key"}
 SWEEP_MOST = 10_000  # runs that one statement removes
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"  # rather later than that everybody waits
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '400ms'"  # who waits for a table holds up all others
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('beltline partitions'))"
 
 # The partitions there are, by their names, which hold the time at which each begins.

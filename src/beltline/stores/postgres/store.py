@@ -49,6 +49,13 @@ from beltline.stores.postgres.sharing import Sharing
 
 READ_LANES = 2  # one may be busy with a long list
 READ_S = 10.0
+# A list is planned for its values, so that only the partitions of its time are looked at; what is
+# gained by compiling or by several workers is less than what they cost to begin.
+READING = {
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+}
 TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
@@ -64,7 +71,7 @@ class PostgresStore:
         self._commits = Lane(address, answer_s)
         self._membership = Lane(address, answer_s)
         self._changes = Lane(address, READ_S)
-        self._reads = Lanes(address, READ_LANES, READ_S)
+        self._reads = Lanes(address, READ_LANES, READ_S, READING)
         self._listener = Listener(address)
         self._home = asyncio.get_running_loop()
         self._me: int | None = None

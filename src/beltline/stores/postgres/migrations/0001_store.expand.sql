@@ -252,17 +252,22 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- The node lives; looks after those that do not.
+-- The node lives; looks after those that do not. One that was silent for longer than its own lease,
+-- and that nobody ended, was not the only one: the database was away (a failover, say). The others
+-- are given the time until its next beat.
 CREATE FUNCTION beltline.beat_1(me bigint) RETURNS TABLE (
     now_ms bigint, recovered bigint, has_suspects boolean
 ) LANGUAGE plpgsql AS $$
+DECLARE
+    was_silent boolean;
 BEGIN
+    SELECT lease_until < clock_timestamp() INTO was_silent FROM beltline.node WHERE id = me;
     UPDATE beltline.node SET lease_until = clock_timestamp() + lease_ms * interval '1 ms'
         WHERE id = me AND ended_at IS NULL;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
     END IF;
-    recovered := beltline.recover_1(NULL, me);
+    recovered := CASE WHEN was_silent THEN 0 ELSE beltline.recover_1(NULL, me) END;
     has_suspects := EXISTS (
         SELECT FROM beltline.run
         WHERE owner IS NULL AND ready_at IS NOT NULL AND least(crashes, 5) IN (1, 2, 3, 4, 5)
@@ -321,7 +326,9 @@ BEGIN
         IF committed IS NULL OR committed < number THEN
             RAISE EXCEPTION 'the membership % has ended', me USING ERRCODE = 'BL001';
         END IF;
-        -- It happened, and its answer was lost.
+        -- It happened, and its answer was lost. Something is written all the same: a standby may
+        -- not have the first yet, and only who writes waits for it.
+        UPDATE beltline.node SET commits = commits WHERE id = me;
         RETURN QUERY
             SELECT asked.key, taken.key, taken.body_hash = asked.body_hash
             FROM unnest(i_key, i_source, i_identity, i_body_hash)
