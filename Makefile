@@ -81,6 +81,8 @@ pin: ## write requirements/*.txt anew from pyproject.toml (needs uv; ARGS=--upgr
 	@$(UV) pip compile $(PIN) $(ARGS) pyproject.toml --all-extras --output-file requirements/runtime.txt
 	@$(UV) pip compile $(PIN) $(ARGS) pyproject.toml --all-extras --group dev \
 		--constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(UV) pip compile $(PIN) $(ARGS) --group build \
+		--constraint requirements/dev.txt --output-file requirements/build.txt
 
 # For every platform at once, with hashes, and without any download address in the files.
 PIN = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
