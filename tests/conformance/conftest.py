@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from beltline.engine.ports import Store
-from tests.conformance.newest_postgres import newest_postgres
 from tests.conformance.store_kinds import KINDS, NODE_KINDS, SERVERS, OpenNode
+from tests.servers.newest_postgres import newest_postgres
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import NoServer
 

