@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
-    claim_runs: int = 128  # taken at once, in under 20 ms; what is left is claimed right after
+    claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it
     claim_bytes: int = 8_388_608  # the same: a node's beats wait for its claims
     beat_ms: int = 2_000  # a fifth of the lease of a node: four beats may be lost
     moving_runs: int = 2_000
