@@ -2,7 +2,8 @@
 
 What is kept for long lies in partitions by time, so a list walks back through *windows* of time:
 the latest days first, then a month, then the rest, until the page is full. A statement is planned
-for the bounds of its window, and what lies outside of them is neither opened nor locked.
+for the bounds of its window (see `READING` in store.py), so that what lies outside is neither opened
+nor locked.
 
 Through a window leads one of two *roads*:
 
@@ -31,27 +32,12 @@ LOOK = 200  # rows that roads are compared over at first, then twice as many: un
 KEY_SLACK_MS = 60_000
 FIRST_KEY, LAST_KEY = bytes(16), b"\xff" * 16
 
-# A plan for these very bounds, which walks along indexes in their order: what the planner knows of
-# the newest partition is old, and it would rather read and sort all of a window.
-PLANNED = "; ".join(
-    f"SET LOCAL {setting}"
-    for setting in (
-        "plan_cache_mode = force_custom_plan",
-        "max_parallel_workers_per_gather = 0",
-        "jit = off",
-        "enable_seqscan = off",
-        "enable_bitmapscan = off",
-        "enable_hashjoin = off",
-        "enable_mergejoin = off",
-    )
-)
-
 # The end of what is looked up for one row after the other, by its key: the planner would join it in
-# ways that are good only where its guesses of numbers are.
+# ways that are as good as its guesses of numbers, and those of the newest partition are old.
 ONE_BY_ONE = "OFFSET 0"
 
 # Of the values of each statement the first three are these; those of the filter come after them.
-WINDOW = "{key} >= $1 AND {key} < $2"
+WINDOW = "key >= $1 AND key < $2"
 NUMBER = "$3"  # rows at the most, or to be passed over
 
 COLUMNS = {
@@ -65,10 +51,7 @@ COLUMNS = {
 # Where the runs of each status are found: tables and tests, each served by an index in the order of
 # keys. (Those that are owned are sorted: no more than nodes can hold.)
 OF_STATUS = {
-    "cancelled": [
-        ("run", "status = 'cancelled'"),
-        ("finished", "status = 'cancelled'"),
-    ],
+    "cancelled": [("run", "status = 'cancelled'"), ("finished", "status = 'cancelled'")],
     "stopped": [("run", "status = 'stopped'")],
     "moving": [
         ("run", "status = 'moving'"),
@@ -84,15 +67,15 @@ OF_STATUS = {
 
 
 async def page(db: Connection, filter: RunFilter, limit: int, now: int) -> list[RunRecord]:
-    """A page of runs; see `Store.runs`. A `now` that is wrong costs time, and nothing else."""
+    """A page of runs; see `Store.runs`. `db` plans each statement for its very values. A `now` that
+    is wrong costs time, and nothing else.
+    """
+    listed = _List(db, filter)
     found: list[Any] = []
-    async with db.transaction():
-        await db.execute(PLANNED)
-        listed = _List(db, filter)
-        for bottom, top in windows(filter, now):
-            found += await listed.within(bottom, top, limit - len(found))
-            if len(found) >= limit:
-                break
+    for bottom, top in windows(filter, now):
+        found += await listed.within(bottom, top, limit - len(found))
+        if len(found) >= limit:
+            break
     return [run_record(row) for row in found]
 
 
@@ -129,8 +112,8 @@ class _List:
         self._values: list[Any] = []
         self._add("process = {}", filter.process)
         self._add("source = {}", filter.source)
-        by = self._tests[:1]  # the index that the requests are walked by
-        self._by, self._by_values = by, self._values[:1]
+        # What an index of the requests is walked by: of two, the first.
+        self._by, self._by_values = self._tests[:1], self._values[:1]
         self._add("accepted_at >= {}", filter.since)
         self._add("accepted_at < {}", filter.until)
         self._parts = OF_STATUS.get(filter.status or "", [])
@@ -178,13 +161,13 @@ class _List:
 
     def _requests_walked(self) -> str:
         """The keys along the first road, by one index alone."""
-        tests = " AND ".join([WINDOW.format(key="key"), *self._by])
+        tests = " AND ".join([WINDOW, *self._by])
         return f"SELECT key FROM beltline.request WHERE {tests}"
 
     def _runs_walked(self) -> str:
         """The keys along the second road; of each part of it not more than are looked at."""
         return " UNION ALL ".join(
-            f"(SELECT key FROM beltline.{table} WHERE {test} AND {WINDOW.format(key='key')}"
+            f"(SELECT key FROM beltline.{table} WHERE {test} AND {WINDOW}"
             f" ORDER BY key DESC LIMIT {NUMBER} + 1)"
             for table, test in self._parts
         )
@@ -193,12 +176,12 @@ class _List:
         parts = self._parts or [("run", "true"), ("finished", "true")]
         runs = " UNION ALL ".join(
             f"SELECT {COLUMNS[table]} FROM beltline.{table}"
-            f" WHERE key = request.key AND {WINDOW.format(key='key')} AND {test}"
+            f" WHERE key = request.key AND {WINDOW} AND {test}"
             for table, test in parts
         )
         # A request without a run is held.
         join = "JOIN" if self._parts else "LEFT JOIN"
-        tests = " AND ".join([WINDOW.format(key="key"), *self._tests])
+        tests = " AND ".join([WINDOW, *self._tests])
         return (
             f"{RECORD} FROM (SELECT key, source, process, accepted_at FROM beltline.request"
             f" WHERE {tests}) AS request {join} LATERAL ({runs} {ONE_BY_ONE}) AS run ON true"
@@ -206,14 +189,14 @@ class _List:
         )
 
     def _along_runs(self) -> str:
-        tests = " AND ".join([WINDOW.format(key="key"), *self._tests])
+        tests = " AND ".join([WINDOW, *self._tests])
         of_run = (
             "CROSS JOIN LATERAL (SELECT key, source, process, accepted_at FROM beltline.request"
             f" WHERE key = run.key AND {tests} {ONE_BY_ONE}) AS request"
         )
         parts = " UNION ALL ".join(
             f"({RECORD} FROM (SELECT {COLUMNS[table]} FROM beltline.{table}"
-            f" WHERE {test} AND {WINDOW.format(key='key')}) AS run {of_run}"
+            f" WHERE {test} AND {WINDOW}) AS run {of_run}"
             f" ORDER BY run.key DESC LIMIT {NUMBER})"
             for table, test in self._parts
         )

@@ -1,8 +1,8 @@
 """The store in a PostgreSQL database that several nodes share.
 
 Each method of the port is one statement, mostly one call of a function in the database: it happens
-whole or not at all, and no lock outlives a node that is paused or cut off. Calls that keep an order
-go through a lane of their own:
+whole or not at all, and no lock outlives a node that is paused or cut off. (A list is several, which
+only look.) Calls that keep an order go through a lane of their own:
 
     commits      the belt's commits, one at a time, numbered
     membership   join, beat, claims, hand over
@@ -293,12 +293,13 @@ class PostgresStore:
         return record, reading.stored_run((record.key, record.version_id, record.crashes, *row[9:]))
 
     async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
+        return await self._at_home(self._page(filter, limit))
+
+    async def _page(self, filter: RunFilter, limit: int) -> list[RunRecord]:
+        now = round(time.time() * 1_000)
         async with self._call(), self._reads.one() as lane:
-            now = round(time.time() * 1_000)
-            records: list[RunRecord] = await lane.work(
-                lambda db: listing.page(db, filter, limit, now)
-            )
-            return records
+            page: list[RunRecord] = await lane.work(lambda db: listing.page(db, filter, limit, now))
+            return page
 
     async def counts(self) -> dict[str, int]:
         rows = await self._read(reading.COUNTS)
