@@ -90,9 +90,7 @@ class Connections:
 
 def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
     """The buffers of a home's sources."""
-    paused = frozenset(name for name, source in files.sources.items() if source.release == "paused")
-    processes = {name: source.process for name, source in files.sources.items()}
-    return Buffers(store, book, clock, processes, paused)
+    return Buffers(store, book, clock, files.sources)
 
 
 class Running(msgspec.Struct):

@@ -11,8 +11,8 @@ from beltline.api.access import Role
 from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
-from beltline.definition.source import (
-    Source,
+from beltline.definition.source import Source
+from beltline.definition.webhook import (
     Verify,
     VerifyBearer,
     VerifyHmac,
@@ -161,9 +161,9 @@ def _source_view(source: Source, buffer: Buffer) -> SourceView:
     return SourceView(
         source=source.name,
         kind=source.kind,
-        process=source.process,
+        process=", ".join(source.processes),
         path=f"/in/{source.name}",
-        verify=_WAYS[type(source.verify)],
+        verify=_WAYS[type(source.way.verify)],
         identity_window_ms=None if identity is None else identity.window_ms,
         state=_state(buffer.state),
         held=buffer.held,
@@ -187,11 +187,11 @@ async def _held(hub: Hub, source: Source) -> int:
 
 def _require_process(hub: Hub, source: Source) -> None:
     try:
-        hub.processes.newest(source.process)
+        hub.processes.newest(source.processes[0])
     except (NotFound, VersionUnusable) as why:
         raise Problem(
             409,
             "no-such-process",
             f"The requests of {source.name} have no process to go through: {str(why)[:500]}."
-            f" Publish {source.process} first.",
+            f" Publish {source.processes[0]} first.",
         ) from why

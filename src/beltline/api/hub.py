@@ -10,7 +10,7 @@ from beltline.catalog.catalog import Catalog
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
-from beltline.engine.buffers import PAUSED, Buffers, holds_back
+from beltline.engine.buffers import Buffers, holds_back
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
@@ -57,16 +57,13 @@ class Hub:
         """Whether the source's requests go into its buffer now, as of the last second."""
         return holds_back(
             source.name,
-            paused_by_file=source.release == PAUSED,
+            paused_by_file=source.buffering.holds,
             set_by_people=await self.source_states.get(),
         )
 
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""
-        sources = self.sources.values()
-        paused = frozenset(source.name for source in sources if source.release == PAUSED)
-        processes = {source.name: source.process for source in sources}
-        return Buffers(self.store, self.processes, self.clock, processes, paused)
+        return Buffers(self.store, self.processes, self.clock, self.sources)
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""

@@ -18,7 +18,7 @@ from beltline.api.body import SenderGone, read_whole
 from beltline.api.hub import Hub
 from beltline.api.problem import Problem, unavailable
 from beltline.core.model import Process
-from beltline.definition.source import Source
+from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
@@ -109,7 +109,7 @@ class IntakeRoute:
         held = await hub.holds_back(webhook.source)
         key, now = intake.new_key()
         request = webhook.read(Received(headers, body, now), key, held=held, limits=hub.limits)
-        version_id, process = (0, None) if held else self._process(webhook.source)
+        version_id, process = (0, None) if held else self._process(name, request.process)
         answer = await intake.submit(request, version_id, process)
         if isinstance(answer, Accepted):
             return _accepted(id_of(key), answer.held)
@@ -125,20 +125,20 @@ class IntakeRoute:
 
     def _webhook(self, name: str) -> Webhook:
         source = self._hub.sources.get(name)
-        if source is None:
+        if source is None or not isinstance(source.way, WebhookWay):
             raise Problem(
                 404, "no-such-source", "There is no source of this name. Check the address."
             )
         webhook = self._webhooks.get(name)
         if webhook is None or webhook.source is not source:
-            webhook = self._webhooks[name] = Webhook(source, self._hub.secret)
+            webhook = self._webhooks[name] = Webhook(source, source.way, self._hub.secret)
         return webhook
 
-    def _process(self, source: Source) -> tuple[int, Process]:
+    def _process(self, source: str, process: str) -> tuple[int, Process]:
         try:
-            return self._hub.processes.newest(source.process)
+            return self._hub.processes.newest(process)
         except (NotFound, VersionUnusable) as why:
-            self._log_once("a source has no process to start", source.name, str(why))
+            self._log_once("a source has no process to start", source, str(why))
             raise unavailable(
                 "source-not-ready",
                 "This source has no process that could start now. Its operator finds the reason"

@@ -13,7 +13,7 @@ from beltline import __version__
 from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
-from beltline.definition.source import VerifyNone
+from beltline.definition.webhook import VerifyNone
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import SettingsError, open_home, secret_reader
 
@@ -48,9 +48,9 @@ def _missing_secrets(files: HomeFiles) -> list[str]:
     read = secret_reader()
     wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
     wanted += [
-        (f"source {one.name}", one.verify.secret)
+        (f"source {one.name}", one.way.verify.secret)
         for one in files.sources.values()
-        if not isinstance(one.verify, VerifyNone)
+        if not isinstance(one.way.verify, VerifyNone)
     ]
     missing = []
     for what, secret in wanted:

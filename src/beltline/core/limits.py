@@ -62,6 +62,7 @@ class Limits(msgspec.Struct, frozen=True):
     page: int = 200  # the longest page of a list
     bulk_runs: int = 1_000  # decided about in one call: it stays short, and `next` goes on
     release_requests: int = 1_000_000  # in one call: a backlog of a day, in some seconds
+    collect_requests: int = 1_000  # in one run, whose document they make together
     told_findings: int = 1_000  # in one answer: 10,000 wrong steps are mended in rounds
 
 

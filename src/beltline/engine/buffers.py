@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from beltline.core.limits import LIMITS
+from beltline.definition.source import Source
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import Clock, NotFound, Store
 from beltline.engine.processes import ProcessBook
@@ -35,23 +36,19 @@ class Buffer(msgspec.Struct, frozen=True):
 
 
 class Buffers:
-    """The buffers of a home's sources. `processes` names the process of each source, `paused` are
-    those that hold back by their file.
-    """
+    """The buffers of a home's sources."""
 
     def __init__(
         self,
         store: Store,
         book: ProcessBook,
         clock: Clock,
-        processes: Mapping[str, str],
-        paused: frozenset[str] = frozenset(),
+        sources: Mapping[str, Source],
     ) -> None:
         self._store = store
         self._book = book
         self._clock = clock
-        self._processes = processes
-        self._paused_by_file = paused
+        self._sources = sources
         self._set: dict[str, str] = {}
 
     async def refresh(self) -> None:
@@ -60,7 +57,7 @@ class Buffers:
 
     def is_paused(self, source: str) -> bool:
         """Whether new requests of the source are held back, as of the last refresh."""
-        by_file = source in self._paused_by_file
+        by_file = self._sources[source].buffering.holds
         return holds_back(source, paused_by_file=by_file, set_by_people=self._set)
 
     async def states(self) -> list[Buffer]:
@@ -70,11 +67,11 @@ class Buffers:
         return [
             Buffer(
                 source,
-                process,
+                ", ".join(self._sources[source].processes),
                 PAUSED if self.is_paused(source) else RELEASED,
                 held.get(source, 0),
             )
-            for source, process in sorted(self._processes.items())
+            for source in sorted(self._sources)
         ]
 
     async def pause(self, source: str) -> None:
@@ -95,7 +92,7 @@ class Buffers:
         """Lets up to `limit` waiting requests go, the oldest first; gives their number. They go
         through the newest version of the source's process. Raises `NotFound`.
         """
-        version_id, _ = self._book.newest(self._processes[source])
+        version_id, _ = self._book.newest(self._sources[source].processes[0])
         return await self._store.release(source, version_id, self._clock.now(), limit)
 
     async def release_leftovers(self) -> int:
@@ -105,7 +102,7 @@ class Buffers:
         """
         await self.refresh()
         released = 0
-        for source in self._processes:
+        for source in self._sources:
             if self.is_paused(source) or not await self._store.held(source):
                 continue
             try:

@@ -19,8 +19,12 @@ class NewRequest(msgspec.Struct, frozen=True):
     """A request as it is kept: never changed afterwards.
 
     `body` and `meta` are JSON. `identity` is unique per source until `identity_until`; `body_hash`
-    tells a true repeat from another request under the same identity. A `held` request waits in its
-    source's buffer and has no run.
+    tells a true repeat from another request under the same identity.
+
+    A `held` request waits in its source's buffer and has no run. Of one `line` (where it has any)
+    requests go one after the other: each when the run of the one before it has ended, or has
+    stopped where it `passes_stopped`. Of those that may go the least `place` goes first. At
+    `expires_at` it has waited for too long.
     """
 
     key: bytes
@@ -33,6 +37,10 @@ class NewRequest(msgspec.Struct, frozen=True):
     identity: str | None = None
     identity_until: int = 0
     held: bool = False
+    line: str = ""
+    passes_stopped: bool = False
+    place: int = 0
+    expires_at: int | None = None
 
 
 class NewRun(msgspec.Struct, frozen=True):

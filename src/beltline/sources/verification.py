@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 from beltline.definition.secret import SecretRef
-from beltline.definition.source import (
+from beltline.definition.webhook import (
     Verify,
     VerifyBearer,
     VerifyHmac,

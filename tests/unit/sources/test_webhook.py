@@ -24,7 +24,7 @@ def webhook(more: str = "", verify: str = "none") -> Webhook:
     text = f"source: form\nkind: webhook\nprocess: lead\nverify: {verify}\n{more}"
     checked = read_source(text, name=None, file="form.yaml", processes=None)
     assert checked.source is not None, checked.findings
-    return Webhook(checked.source, {"KEY": "k"}.get)
+    return Webhook(checked.source, checked.source.way, {"KEY": "k"}.get)
 
 
 def read(source: Webhook, body: Any, *headers: tuple[bytes, bytes]) -> NewRequest:
