@@ -49,11 +49,12 @@ WAIT_FOR_STORE_S = 60.0
 def sharing_of(settings: Settings) -> Sharing:
     """How this node shares a PostgreSQL store."""
     nodes, retention = settings.nodes, settings.retention
+    partition_ms = round(retention.partition_days * DAY_MS)
     return Sharing(
         name=nodes.name,
         lease_ms=round(nodes.lease_s * 1_000),
         keep_ms=round(retention.keep_days * DAY_MS),
-        partition_ms=max(MINUTE_MS, round(retention.partition_days * DAY_MS)),
+        partition_ms=max(MINUTE_MS, partition_ms) if partition_ms else 0,
     )
 
 

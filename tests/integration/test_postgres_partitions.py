@@ -97,6 +97,18 @@ def test_what_is_missing_fills_the_span_and_meets_nothing(
     assert missing([*existing, *made], begin, begin + length, width) == []
 
 
+def test_partitions_are_as_wide_as_suits_what_is_kept() -> None:
+    def width_days(keep_days: int, partition_days: int = 0) -> float:
+        return (
+            Sharing(keep_ms=keep_days * DAY_MS, partition_ms=partition_days * DAY_MS).width_ms
+            / DAY_MS
+        )
+
+    assert [width_days(days) for days in (1, 30, 90, 365)] == [1, 1, 3, 7]
+    assert width_days(0) == 7
+    assert width_days(365, 1) == 1
+
+
 def test_a_name_tells_its_range() -> None:
     piece = Range(TODAY, TODAY + DAY_MS)
     assert range_of(f"request_{piece.suffix}") == piece
@@ -188,7 +200,7 @@ async def test_retention_is_kept_by_the_node_itself(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     url = postgres_server.database(f"retention_{tmp_path.name}"[:60])
-    first = await open_postgres(url, Sharing(), durable=False)
+    first = await open_postgres(url, Sharing(partition_ms=DAY_MS), durable=False)
     db = await connect(read_address(url))
     try:
         await first.join()

@@ -1,8 +1,8 @@
 """The store in a PostgreSQL database that several nodes share.
 
 Each method of the port is one statement, mostly one call of a function in the database: it happens
-whole or not at all, and no lock outlives a node that is paused or cut off. Calls that keep an order
-go through a lane of their own:
+whole or not at all, and no lock outlives a node that is paused or cut off. (A list is several, which
+only look.) Calls that keep an order go through a lane of their own:
 
     commits      the belt's commits, one at a time, numbered
     membership   join, beat, claims, hand over
@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -39,7 +40,7 @@ from beltline.engine.records import (
     StoredVersion,
     TokenRecord,
 )
-from beltline.stores.postgres import commits, partitions, reading, statements
+from beltline.stores.postgres import commits, listing, partitions, reading, statements
 from beltline.stores.postgres.address import Address
 from beltline.stores.postgres.commits import encoded
 from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
@@ -191,21 +192,17 @@ class PostgresStore:
             rows = await self._membership.rows(
                 statements.CLAIM, self._member(), number, now, limit, crashes, max_bytes
             )
-            # Until the runs are loaded this claim is under way: one that is asked for again after
-            # its answer was lost gives the same runs.
-            runs = await self._load([key for key, _ in rows if key is not None])
             self._claimed = number
-            return Claimed(runs, more=any(more for _, more in rows))
+            # A row without a key, at the end, tells that others are left.
+            runs = [reading.stored_run(row) for row in rows if row[0] is not None]
+            return Claimed(runs, more=len(runs) < len(rows))
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         async with self._call():
             taken = await self._membership.value(statements.CLAIM_ONE, self._member(), key)
-            return (await self._load([key]))[0] if taken else None
-
-    async def _load(self, keys: list[bytes]) -> list[StoredRun]:
-        if not keys:
-            return []
-        return [reading.stored_run(row) for row in await self._reads.rows(statements.LOAD, keys)]
+            if not taken:
+                return None
+            return reading.stored_run((await self._reads.rows(statements.LOAD, [key]))[0])
 
     async def next_ready_at(self) -> int | None:
         rows = await self._read(statements.NEXT_READY_AT)
@@ -296,8 +293,13 @@ class PostgresStore:
         return record, reading.stored_run((record.key, record.version_id, record.crashes, *row[9:]))
 
     async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
-        statement, values = reading.listing(filter, limit)
-        return [reading.run_record(row) for row in await self._read(statement, *values)]
+        return await self._at_home(self._page(filter, limit))
+
+    async def _page(self, filter: RunFilter, limit: int) -> list[RunRecord]:
+        now = round(time.time() * 1_000)
+        async with self._call(), self._reads.one() as lane:
+            page: list[RunRecord] = await lane.work(lambda db: listing.page(db, filter, limit, now))
+            return page
 
     async def counts(self) -> dict[str, int]:
         rows = await self._read(reading.COUNTS)
@@ -349,7 +351,7 @@ class PostgresStore:
     async def _tend(self, *, contract: bool) -> None:
         async def work(db: Any) -> None:
             now = await db.fetchval("SELECT beltline.now_ms()")
-            width = self._sharing.partition_ms
+            width = self._sharing.width_ms
             await partitions.cover(db, now - width, now + partitions.AHEAD * width, width)
             if self._sharing.keep_ms:
                 await partitions.drop_before(db, now - self._sharing.keep_ms)

@@ -31,7 +31,7 @@ from beltline.stores.transfer.tables import (
 )
 
 ENDED = ("completed", "cancelled")
-MOST_PARTITIONS = 100  # for the time before today; a longer time has wider ones
+MOST_PARTITIONS = 30  # for the time before today; a longer time has wider ones
 
 # Text is ordered by its bytes, whatever the database's own order is.
 TEXTS = ("name", "schedule", "source")

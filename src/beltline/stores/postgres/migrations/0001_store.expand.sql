@@ -36,7 +36,7 @@ CREATE TABLE beltline.finished (
     status text NOT NULL,
     PRIMARY KEY (key)
 ) PARTITION BY RANGE (key);
-CREATE INDEX finished_by_status ON beltline.finished (key) WHERE status <> 'completed';
+CREATE INDEX finished_cancelled ON beltline.finished (key) WHERE status = 'cancelled';
 CREATE TABLE beltline.finished_default PARTITION OF beltline.finished DEFAULT;
 
 -- A narrow row for each run that has not ended, for finding and scheduling; its state is the fold of
@@ -101,6 +101,7 @@ CREATE TABLE beltline.held (
     key uuid NOT NULL,
     PRIMARY KEY (source, key)
 ) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX held_by_key ON beltline.held (key);
 
 -- Whose identity is taken, and until when. An identity may hold any character, which text may not.
 CREATE TABLE beltline.identity (
@@ -449,13 +450,66 @@ BEGIN
     END IF;
 END $$;
 
--- Takes runs that are ready, the earliest first, as far as they fit; gives their keys in that order,
--- and whether others are left. What claim `number` took before is given again when it is repeated.
--- The partitioned tables are looked at in a statement of its own: PostgreSQL 18.4 crashes where one
--- statement reads them and locks rows that change meanwhile (EvalPlanQual beside pruning).
+-- What open runs are folded from, in the order of `keys`, of which `first` is the least and `last` the
+-- greatest: so bounded, partitions without any of them are not opened. It becomes part of the query
+-- that calls it, and gives one run after the other: who stops fetching reads no further. OFFSET 0
+-- keeps the look-ups apart, so that no plan reads the runs in another order.
+CREATE FUNCTION beltline.loaded_1(keys uuid[], first uuid, last uuid) RETURNS TABLE (
+    key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
+    entries bytea[], message_ids bigint[], message_bodies bytea[], bytes bigint
+)
+LANGUAGE sql STABLE AS $$
+    SELECT asked.key, run.version_id, run.crashes, request.body, request.meta,
+        decided.entries, waiting.ids, waiting.bodies,
+        octet_length(request.body) + octet_length(request.meta) + coalesce(decided.bytes, 0)
+    FROM unnest(keys) AS asked (key)
+    CROSS JOIN LATERAL (
+        SELECT run.version_id, run.crashes FROM beltline.run WHERE run.key = asked.key OFFSET 0
+    ) AS run
+    CROSS JOIN LATERAL (
+        SELECT request.body, request.meta FROM beltline.request
+        WHERE request.key = asked.key AND request.key BETWEEN first AND last OFFSET 0
+    ) AS request
+    CROSS JOIN LATERAL (
+        SELECT array_agg(entry ORDER BY seq) AS entries, sum(octet_length(entry)) AS bytes
+        FROM beltline.journal WHERE journal.run = asked.key AND journal.run BETWEEN first AND last
+    ) AS decided
+    CROSS JOIN LATERAL (
+        SELECT array_agg(id ORDER BY id) AS ids, array_agg(inbox.body ORDER BY id) AS bodies
+        FROM beltline.inbox WHERE inbox.run = asked.key
+    ) AS waiting
+$$;
+
+-- Runs that are open, with all that their state is folded from, in the order of `keys`. Planned once
+-- for each connection: for every call anew, planning over the partitions would take most of the time.
+CREATE FUNCTION beltline.load_1(keys uuid[]) RETURNS TABLE (
+    key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
+    entries bytea[], message_ids bigint[], message_bodies bytea[]
+)
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    sorted uuid[];
+BEGIN
+    SELECT array_agg(asked.key ORDER BY asked.key) INTO sorted FROM unnest(keys) AS asked (key);
+    RETURN QUERY SELECT key, version_id, crashes, body, meta, entries, message_ids, message_bodies
+        FROM beltline.loaded_1(keys, sorted[1], sorted[cardinality(sorted)]);
+END $$;
+
+-- Takes runs that are ready, the earliest first, as far as they fit. Gives them in that order, with all
+-- that their state is folded from, and a row without a key at the end if others are left. What claim
+-- `number` took before is given again when it is repeated.
+-- Runs are locked in a statement that reads no partitioned table: PostgreSQL 18.4 crashes where one
+-- statement reads such tables and locks rows that change meanwhile (EvalPlanQual beside pruning).
 CREATE FUNCTION beltline.claim_1(
     me bigint, number bigint, at_ms bigint, most integer, crash_count integer, max_bytes bigint
-) RETURNS TABLE (key uuid, more boolean)
+) RETURNS TABLE (
+    key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
+    entries bytea[], message_ids bigint[], message_bodies bytea[]
+)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -463,7 +517,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
     candidates uuid[];
-    fitting uuid[];
+    sorted uuid[];
+    taken uuid[] := '{}';
+    bytes bigint;
+    taken_bytes bigint := 0;
+    runs NO SCROLL CURSOR FOR SELECT *
+        FROM beltline.loaded_1(candidates[:most], sorted[1], sorted[cardinality(sorted)]);
 BEGIN
     PERFORM FROM beltline.node WHERE id = me AND ended_at IS NULL FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -471,34 +530,41 @@ BEGIN
     END IF;
     UPDATE beltline.node_claims SET claims = number WHERE node = me AND claims = number - 1;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT run.key, true FROM beltline.run
-            WHERE run.owner = me AND run.claim = number ORDER BY run.ready_at, run.key;
+        SELECT array_agg(run.key ORDER BY run.ready_at, run.key) INTO candidates FROM beltline.run
+            WHERE run.owner = me AND run.claim = number;
+        IF cardinality(candidates) > 0 THEN
+            RETURN QUERY SELECT * FROM beltline.load_1(candidates);
+            RETURN NEXT;  -- others may be left: the next claim tells
+        END IF;
         RETURN;
     END IF;
-    SELECT array_agg(ready.key ORDER BY ready.ready_at, ready.key) INTO candidates FROM (
-        SELECT run.key, run.ready_at FROM beltline.run
-        WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
-            AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
-        ORDER BY run.ready_at, run.key
-        LIMIT most + 1
-        FOR UPDATE SKIP LOCKED
-    ) AS ready;
-    SELECT array_agg(measured.key ORDER BY measured.place) INTO fitting FROM (
-        SELECT candidate.key, candidate.place, sum(
-                octet_length(request.body) + octet_length(request.meta) + coalesce(
-                    (SELECT sum(octet_length(entry)) FROM beltline.journal
-                    WHERE journal.run = request.key), 0)
-            ) OVER (ORDER BY candidate.place) AS bytes
-        FROM unnest(candidates[:most]) WITH ORDINALITY AS candidate (key, place)
-        JOIN beltline.request ON request.key = candidate.key
-    ) AS measured
-    WHERE measured.place = 1 OR measured.bytes <= max_bytes;
-    UPDATE beltline.run SET owner = me, claim = number WHERE run.key = ANY (fitting);
-    IF most = 0 AND cardinality(candidates) > 0 THEN
-        RETURN QUERY SELECT NULL::uuid, true;
+    SELECT array_agg(ready.key ORDER BY ready.ready_at, ready.key),
+            array_agg(ready.key ORDER BY ready.key)
+        INTO candidates, sorted
+        FROM (
+            SELECT run.key, run.ready_at FROM beltline.run
+            WHERE run.owner IS NULL AND run.ready_at IS NOT NULL
+                AND least(run.crashes, 5) = crash_count AND run.ready_at <= at_ms
+            ORDER BY run.ready_at, run.key
+            LIMIT most + 1
+            FOR UPDATE SKIP LOCKED
+        ) AS ready;
+    OPEN runs;
+    LOOP
+        FETCH runs INTO key, version_id, crashes, body, meta,
+            entries, message_ids, message_bodies, bytes;
+        EXIT WHEN NOT FOUND;
+        taken_bytes := taken_bytes + bytes;
+        EXIT WHEN taken_bytes > max_bytes AND cardinality(taken) > 0;
+        taken := taken || key;
+        RETURN NEXT;
+    END LOOP;
+    CLOSE runs;
+    UPDATE beltline.run SET owner = me, claim = number WHERE run.key = ANY (taken);
+    IF cardinality(taken) < cardinality(candidates) THEN
+        key := NULL; body := NULL; meta := NULL; entries := NULL; message_bodies := NULL;
+        RETURN NEXT;
     END IF;
-    RETURN QUERY SELECT taken.key, cardinality(fitting) < cardinality(candidates)
-        FROM unnest(fitting) WITH ORDINALITY AS taken (key, place) ORDER BY taken.place;
 END $$;
 
 -- Takes one run whatever its time, also one that has ended; tells whether it was there and free.
@@ -527,31 +593,6 @@ BEGIN
             RETURN false;
         END IF;
     END LOOP;
-END $$;
-
--- Runs that are open, with all that their state is folded from, in the order of `keys`. Planned once
--- for each connection: for every call anew, planning over the partitions would take most of the time.
-CREATE FUNCTION beltline.load_1(keys uuid[]) RETURNS TABLE (
-    key uuid, version_id bigint, crashes integer, body bytea, meta bytea,
-    entries bytea[], message_ids bigint[], message_bodies bytea[]
-)
-LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan SET jit = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT asked.key, run.version_id, run.crashes, request.body, request.meta,
-            (SELECT array_agg(entry ORDER BY seq) FROM beltline.journal WHERE journal.run = asked.key),
-            waiting.ids, waiting.bodies
-        FROM unnest(keys) WITH ORDINALITY AS asked (key, place)
-        JOIN beltline.run ON run.key = asked.key
-        JOIN beltline.request ON request.key = asked.key
-        LEFT JOIN LATERAL (
-            SELECT array_agg(id ORDER BY id) AS ids, array_agg(inbox.body ORDER BY id) AS bodies
-            FROM beltline.inbox WHERE inbox.run = asked.key
-        ) AS waiting ON true
-        ORDER BY asked.place;
 END $$;
 
 -- Appends a message and makes the run ready unless it is owned; a run that has ended is looked at
