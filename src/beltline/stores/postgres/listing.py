@@ -2,8 +2,8 @@
 
 What is kept for long lies in partitions by time, so a list walks back through *windows* of time:
 the latest days first, then a month, then the rest, until the page is full. A statement is planned
-for the bounds of its window (see `READING` in store.py), so that what lies outside is neither opened
-nor locked.
+for the bounds of its window (see `READING` in store.py), so that what lies outside is neither
+opened nor locked.
 
 Through a window leads one of two *roads*:
 

@@ -1,8 +1,8 @@
 """The store in a PostgreSQL database that several nodes share.
 
 Each method of the port is one statement, mostly one call of a function in the database: it happens
-whole or not at all, and no lock outlives a node that is paused or cut off. (A list is several, which
-only look.) Calls that keep an order go through a lane of their own:
+whole or not at all, and no lock outlives a node that is paused or cut off. (A list is several, and
+only looks.) Calls that keep an order go through a lane of their own:
 
     commits      the belt's commits, one at a time, numbered
     membership   join, beat, claims, hand over
