@@ -43,7 +43,7 @@ async def one(running: Running, webhook: Webhook, number: int) -> tuple[float, f
     key, now = node.intake.new_key()
     received = Received(HEADERS, lead.lead_json(number), now)
     request = webhook.read(received, key, held=False, limits=PRODUCTION)
-    version_id, definition = running.processes.newest(webhook.source.process)
+    version_id, definition = running.processes.newest(request.process)
     rest = node.watch(key)
     answer = await node.intake.submit(request, version_id, definition)
     accepted = time.perf_counter()
@@ -93,7 +93,8 @@ async def carry(home: Path, count: int, url: str | None) -> dict[str, Any]:
         lone_commits(home, url) as commit_times_ms,
     ):
         await publish_files(open_home(home), running.processes)
-        webhook = Webhook(running.files.sources["leads"], lambda _: None)
+        source = running.files.sources["leads"]
+        webhook = Webhook(source, source.way, lambda _: None)
         process.settle_memory()
         for number in range(WARM_UP):
             await one(running, webhook, number)

@@ -44,7 +44,9 @@ Journals = list[list[tuple[int, bytes]]]
 
 def requests(opened: Opened, source: str, numbers: range, *, held: bool) -> Iterator[NewRequest]:
     """The leads with these numbers as the source's requests."""
-    webhook = Webhook(opened.files.sources[source], lambda _: None)
+    webhook = Webhook(
+        opened.files.sources[source], opened.files.sources[source].way, lambda _: None
+    )
     ids = RunIds(os.urandom)
     for number in numbers:
         now = opened.clock.now()
@@ -79,7 +81,7 @@ async def load(
     async with opened_store(home, url) as opened:
         await opened.store.join()
         await publish_files(opened.home, opened.processes)
-        version_id, _ = opened.processes.newest(opened.files.sources[source].process)
+        version_id, _ = opened.processes.newest(opened.files.sources[source].processes[0])
         numbers = range(first, first + count)
 
         def held(_: int, request: NewRequest) -> Acceptance:

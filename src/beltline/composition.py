@@ -25,7 +25,7 @@ from beltline.definition.finding import Finding
 from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
 from beltline.engine.memory import StoredMemory
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
@@ -240,7 +240,7 @@ def _construct(
     node = Node(
         store=store,
         transport=transport,
-        processes=processes,
+        definitions=Definitions(processes, files.sources),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,

@@ -410,7 +410,7 @@ class Disk(msgspec.Struct):
         """Gives held requests that may go runs; `clock` is what windows go by."""
         if self.source_states.get(order.source) == "paused":
             return Released(0)
-        limit, window, due = order.limit, order.window, order.due
+        limit, window, due, left = order.limit, order.window, order.due, 0
         if due is not None:
             at, left = self.due.get(order.source, (due.at - 1, 0))
             if at < due.at:
@@ -422,7 +422,9 @@ class Disk(msgspec.Struct):
         keys = [
             key
             for key in self.in_order(order.source)
-            if self.behind(key) is None and self.held[key].process in order.versions
+            if self.behind(key) is None
+            and self.held[key].process in order.versions
+            and (due is None or int.from_bytes(key[:6]) < due.at)
         ][: max(0, limit)]
         self.start(keys, order.versions, now)
         if due is not None and keys:

@@ -29,11 +29,12 @@ from beltline.engine.records import (
     HeldRequest,
     JournalRow,
     Message,
-    ReleaseOrder,
     Released,
+    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
@@ -358,6 +359,19 @@ class SimulatedStore:
             return [one for one in map(self._disk.waiting_request, keys) if fits(one)][:limit]
 
         found: list[HeldRequest] = await self._read(look)
+        return found
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        def look() -> list[StoredRequest]:
+            there = [
+                self._disk.requests[key] for key in sorted(set(keys)) if key in self._disk.requests
+            ]
+            return [
+                StoredRequest(r.key, r.source, r.process, r.accepted_at, r.body, r.meta)
+                for r in there
+            ]
+
+        found: list[StoredRequest] = await self._read(look)
         return found
 
     async def expired(self, now: int, limit: int) -> list[HeldRequest]:

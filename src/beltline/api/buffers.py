@@ -19,9 +19,11 @@ from beltline.definition.webhook import (
     VerifyNone,
     VerifyStandardWebhooks,
 )
-from beltline.engine.buffers import PAUSED, RELEASED, Buffer
+from beltline.engine.buffers import Buffer
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
+from beltline.engine.records import HeldFilter
+from beltline.engine.releaser import PAUSED, RELEASED
 
 _AT_ONCE = 5_000  # of one commit, so that requests that come in meanwhile hardly wait
 
@@ -106,9 +108,10 @@ async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
         for buffer in await call.hub.buffers().states()
     ]
     names = {view.source for view in known}
+    held_by = await call.hub.store.held(None)
     left = [
-        BufferView(name, "paused", held)
-        for name, held in (await call.hub.store.held(None)).items()
+        BufferView(name, "paused", held.number)
+        for name, held in held_by.items()
         if name not in names
     ]
     return BufferList(sorted((*known, *left), key=lambda view: view.source))
@@ -119,7 +122,7 @@ async def pause_source(call: Call[Nothing, Nothing]) -> BufferView:
     """Holds back what the source takes in from now on."""
     hub, source = call.hub, _source(call)
     await hub.buffers().pause(source.name)
-    hub.source_states.forget()
+    hub.look_at_buffers()
     return BufferView(source.name, "paused", await _held(hub, source))
 
 
@@ -131,8 +134,7 @@ async def resume_source(call: Call[Nothing, Nothing]) -> Released:
     try:
         released = await hub.buffers().resume(source.name)
     finally:
-        hub.source_states.forget()
-        hub.wake_runs()
+        hub.look_at_buffers()
     return Released(source.name, "released", released, await _held(hub, source))
 
 
@@ -147,7 +149,7 @@ async def release_requests(call: Call[Nothing, ReleaseBody]) -> Released:
     buffers, count, released = hub.buffers(), call.body.count, 0
     while released < count:
         limit = min(_AT_ONCE, count - released)
-        number = await buffers.release(source.name, limit)
+        number = await buffers.release(HeldFilter(source.name), limit)
         released += number
         hub.wake_runs()
         if number < limit:
@@ -182,7 +184,8 @@ def _source(call: Call[Any, Any]) -> Source:
 
 
 async def _held(hub: Hub, source: Source) -> int:
-    return (await hub.store.held(source.name)).get(source.name, 0)
+    count = (await hub.store.held(source.name)).get(source.name)
+    return 0 if count is None else count.number
 
 
 def _require_process(hub: Hub, source: Source) -> None:

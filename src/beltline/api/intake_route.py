@@ -18,17 +18,21 @@ from beltline.api.body import SenderGone, read_whole
 from beltline.api.hub import Hub
 from beltline.api.problem import Problem, unavailable
 from beltline.core.model import Process
+from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
 from beltline.engine.records import Repeat
+from beltline.engine.release_plan import drained_at
+from beltline.engine.releaser import release_now
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.refusal import RequestRefused, SecretMissing
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 
 PREFIX = "/in/"
+_PAUSED_S = 60  # nobody can tell when a person resumes a source
 _QUIET_MS = 60_000  # a cause that every request meets is logged once a minute
 
 _log = structlog.get_logger(__name__)
@@ -107,11 +111,15 @@ class IntakeRoute:
         headers = scope["headers"]
         body = await read_whole(receive, headers, hub.limits)
         held = await hub.holds_back(webhook.source)
+        if held:
+            await self._require_room(webhook.source)
         key, now = intake.new_key()
         request = webhook.read(Received(headers, body, now), key, held=held, limits=hub.limits)
         version_id, process = (0, None) if held else self._process(name, request.process)
         answer = await intake.submit(request, version_id, process)
         if isinstance(answer, Accepted):
+            if held:
+                hub.backlogs.accepted(webhook.source)
             return _accepted(id_of(key), answer.held)
         if isinstance(answer, Refused) and answer.is_in_doubt:
             raise unavailable(
@@ -122,6 +130,24 @@ class IntakeRoute:
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
         return await self._repeated(answer)
+
+    async def _require_room(self, source: Source) -> None:
+        """Refuses where the source's backlog is full, and says when there will be room again."""
+        hub = self._hub
+        excess = await hub.backlogs.excess(source)
+        if not excess or source.buffering.backlog is None:
+            return
+        now = hub.clock.now()
+        release = release_now(source, (await hub.source_states.get()).get(source.name))
+        room_at = drained_at(release, excess, now)
+        wait_s = _PAUSED_S if room_at is None else max(1, -(-(room_at - now) // 1_000))
+        raise Problem(
+            source.buffering.backlog.status,
+            "backlog-full",
+            f"{source.buffering.backlog.most:,} requests wait already, as many as this source"
+            " holds. Send it again later.",
+            headers={"retry-after": str(wait_s)},
+        )
 
     def _webhook(self, name: str) -> Webhook:
         source = self._hub.sources.get(name)

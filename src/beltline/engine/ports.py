@@ -30,6 +30,7 @@ from beltline.engine.records import (
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
@@ -197,6 +198,10 @@ class Store(Protocol):
         """Held requests of a source in the order of their places, then of their keys; those after
         a place and key.
         """
+        ...
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        """These requests as they came in, as far as there are such, in the order of their keys."""
         ...
 
     async def expired(self, now: int, limit: int) -> list[HeldRequest]:

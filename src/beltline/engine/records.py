@@ -143,7 +143,9 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A time at which a source's schedule lets up to `at_most` requests go (None: all)."""
+    """A time at which a source's schedule lets up to `at_most` of the requests go that came before
+    it (None: all).
+    """
 
     at: int
     at_most: int | None
@@ -184,6 +186,17 @@ class Collection(msgspec.Struct, frozen=True):
 
 
 # What a store gives
+
+
+class StoredRequest(msgspec.Struct, frozen=True):
+    """A request as it came in; `body` and `meta` are JSON."""
+
+    key: bytes
+    source: str
+    process: str
+    accepted_at: int
+    body: bytes
+    meta: bytes
 
 
 class HeldRequest(msgspec.Struct, frozen=True):

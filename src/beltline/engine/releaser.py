@@ -10,86 +10,53 @@ the store's transaction, so that the promises hold whoever dies in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-import msgspec
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from beltline.core.limits import Limits
-from beltline.definition.buffering import (
-    AtOnce,
-    Collect,
-    OnSchedule,
-    OpenHours,
-    Paused,
-    Rate,
-    Release,
-)
+from beltline.core.model import Process
+from beltline.definition.buffering import AtOnce, Collect, Paused, Release
 from beltline.definition.source import Source
 from beltline.engine.collecting import Collector
-from beltline.engine.loader import VersionUnusable
-from beltline.engine.ports import Bell, Clock, NotFound, Report, Store, StoreAway, StoreFull
-from beltline.engine.processes import ProcessBook
-from beltline.engine.records import Due, Released, ReleaseOrder, Window
+from beltline.engine.ports import Bell, Clock, Report, Store, StoreAway, StoreFull
+from beltline.engine.records import ReleaseOrder
+from beltline.engine.release_plan import plan
 from beltline.engine.withdrawing import expire
 
 LOOK_MS = 1_000  # what other nodes and people do rings no bell here
-LATE_MS = 3_600_000  # a due time that was missed by more is left to the next one
-RELEASED = "released"
 PAUSED = "paused"
+RELEASED = "released"
 
 
-def window_of(source: str, rate: Rate) -> Window:
-    """The window that a rate is counted in. What is spread goes one by one."""
-    if rate.spread:
-        return Window(window_name(source), 1, -(-rate.every_ms // rate.at_most))
-    return Window(window_name(source), rate.at_most, rate.every_ms)
+def release_now(source: Source, state: str | None) -> Release:
+    """How a source releases: as its file says, unless people have set something else."""
+    if state == PAUSED:
+        return Paused()
+    release = source.buffering.release
+    return AtOnce() if state == RELEASED and isinstance(release, Paused) else release
 
 
-def window_name(source: str) -> str:
-    """The name under which the releases of a source are counted; stores know it too."""
-    return f"release {source}"
+class Versions(Protocol):
+    """Where the releaser gets the versions that requests are to go through."""
 
+    def usable(self, names: Iterable[str]) -> dict[str, int]:
+        """The version ids of those of these processes that requests can go through now."""
+        ...
 
-class Plan(msgspec.Struct, frozen=True):
-    """What a source's settings say at some moment: whether anything may go, what counts it, and
-    when they say something else (None: not by themselves).
-    """
-
-    may_go: bool
-    window: Window | None = None
-    due: Due | None = None
-    until: int | None = None
-
-
-def plan(source: str, release: Release, now: int) -> Plan:
-    """What may go at `now`."""
-    match release:
-        case AtOnce():
-            return Plan(may_go=True)
-        case Rate():
-            return Plan(may_go=True, window=window_of(source, release))
-        case OpenHours():
-            if not release.hours.is_open(now):
-                return Plan(may_go=False, until=release.hours.next_open(now))
-            rate = release.rate
-            return Plan(may_go=True, window=None if rate is None else window_of(source, rate))
-        case OnSchedule():
-            due = release.cron.between(now - LATE_MS, now, 1)
-            until = release.cron.next_after(now)
-            if not due:
-                return Plan(may_go=False, until=until)
-            return Plan(may_go=True, due=Due(due[-1], release.at_most), until=until)
-        case Paused() | Collect():
-            return Plan(may_go=False)
+    def newest(self, name: str) -> tuple[int, Process]:
+        """The version id and the process. Raises `NotFound` and `VersionUnusable`."""
+        ...
 
 
 class Releaser:
-    """Looks after the buffers of a node's sources. `states` gives what people set on sources."""
+    """Looks after the buffers of a node's sources, which may be changed while it runs. It is a
+    `Doorbell` of the committer.
+    """
 
     def __init__(
         self,
         store: Store,
-        book: ProcessBook,
+        versions: Versions,
         sources: Mapping[str, Source],
         clock: Clock,
         bell: Bell,
@@ -99,7 +66,7 @@ class Releaser:
         limits: Limits,
     ) -> None:
         self._store = store
-        self._book = book
+        self._versions = versions
         self._sources = sources
         self._clock = clock
         self._bell = bell
@@ -107,13 +74,30 @@ class Releaser:
         self._expect = expect
         self._collector = collector
         self._limits = limits
-        self._next: dict[str, int] = {}
-        self._rung = True
+        self._rung: set[str] = set()
+        self._look_at: dict[str, int] = {}  # of each source
+        self._full_until: dict[str, int] = {}  # of those whose window or time says so
+        self._states: dict[str, str] = {}
+        self._all_at = 0
+        self.keeps_order = False
         self.is_draining = False
 
+    def held(self, source: str) -> None:
+        """A request was put into this source's buffer."""
+        self._rung.add(source)
+        self._bell.ring()
+
+    def ended(self) -> None:
+        """A run has ended that held requests may have waited for."""
+        self._rung.update(
+            name for name, source in self._sources.items() if source.buffering.key is not None
+        )
+        self._bell.ring()
+
     def ring(self) -> None:
-        """Something was put into a buffer, or a run has ended that others may be behind."""
-        self._rung = True
+        """A person has changed something: look at everything."""
+        self._all_at = 0
+        self._full_until.clear()
         self._bell.ring()
 
     async def run(self) -> None:
@@ -121,65 +105,58 @@ class Releaser:
         while True:
             if not self.is_draining:
                 try:
-                    await self._look()
+                    await self._look(self._clock.now())
                 except (StoreAway, StoreFull):
-                    self._rung = True  # it is tried again at the next look
-            await self._bell.wait(self._clock.now() + self._wait_ms())
+                    self._all_at = 0  # all of it again, at the next look
+            await self._bell.wait(self._next_look(self._clock.now()))
 
-    def _wait_ms(self) -> int:
-        now = self._clock.now()
-        return max(1, min([LOOK_MS, *(at - now for at in self._next.values() if at > now)]))
+    def _next_look(self, now: int) -> int:
+        times = [at for at in self._look_at.values() if at > now]
+        return min([now + LOOK_MS, *times])
 
-    async def _look(self) -> None:
-        now = self._clock.now()
-        is_rung, self._rung = self._rung, False
-        states = await self._store.source_state()
-        held = await self._store.held(None) if is_rung or self._is_time(now) else {}
-        for name in held:
-            source = self._sources.get(name)
-            if source is not None:
-                await self._release(source, states.get(name), now)
-        for name, number in (await expire(self._store, self._book, self._limits, now)).items():
-            self._report("requests waited for too long", "", f"{number} of {name}")
+    async def _look(self, now: int) -> None:
+        is_all = now >= self._all_at
+        if is_all:
+            self._all_at = now + LOOK_MS
+            self._states = await self._store.source_state()
+            self.keeps_order = any(s.buffering.key is not None for s in self._sources.values())
+            await self._expire(now)
+        rung, self._rung = self._rung, set()
+        for name, source in list(self._sources.items()):
+            is_wanted = is_all or name in rung or self._look_at.get(name, 0) <= now
+            if is_wanted and self._full_until.get(name, 0) <= now:
+                await self._release(source, now)
+
+    async def _expire(self, now: int) -> None:
+        versions: dict[str, int] = {}
+        for source in self._sources.values():
+            if source.buffering.expires_ms is not None:
+                versions |= self._versions.usable(source.processes)
+        if versions and (late := await expire(self._store, versions, self._limits, now)):
+            self._report("requests waited in their buffers for too long", "", f"{len(late)}")
             self._expect(now)
 
-    def _is_time(self, now: int) -> bool:
-        return any(at <= now for at in self._next.values()) or not self._next
-
-    async def _release(self, source: Source, state: str | None, now: int) -> None:
+    async def _release(self, source: Source, now: int) -> None:
         """Lets go what may go, a part at a time."""
-        release = source.buffering.release
-        if state == PAUSED:
-            return
-        if state == RELEASED and isinstance(release, Paused):
-            release = AtOnce()
-        versions = versions_of(self._book, source)
+        name, release = source.name, release_now(source, self._states.get(source.name))
+        self._look_at[name] = now + LOOK_MS
+        versions = self._versions.usable(source.processes)
         if not versions:
-            return
+            return  # they wait until there is a process for them
         if isinstance(release, Collect):
-            self._next[source.name] = await self._collector.collect(source, release, versions, now)
+            next_at = await self._collector.collect(name, release, versions, now)
+            self._look_at[name] = min(next_at or now + LOOK_MS, now + LOOK_MS)
             return
-        planned = plan(source.name, release, now)
-        released = Released(0)
+        planned = plan(name, release, now)
+        full_until = planned.until if not planned.may_go else None
         while planned.may_go:
-            order = ReleaseOrder(
-                source.name, versions, self._limits.batch, planned.window, planned.due
-            )
+            order = ReleaseOrder(name, versions, self._limits.batch, planned.window, planned.due)
             released = await self._store.release(order, now)
             if released.number:
                 self._expect(now)
             if released.number < self._limits.batch:
+                full_until = released.next_at
                 break
-        times = [at for at in (released.next_at, planned.until) if at is not None]
-        self._next[source.name] = min(times, default=now + LOOK_MS)
-
-
-def versions_of(book: ProcessBook, source: Source) -> dict[str, int]:
-    """The newest versions of a source's processes, as far as they can be used."""
-    versions = {}
-    for process in source.processes:
-        try:
-            versions[process], _ = book.newest(process)
-        except (NotFound, VersionUnusable):
-            continue  # its requests wait until there is one
-    return versions
+        times = [at for at in (full_until, planned.until) if at is not None and at > now]
+        self._look_at[name] = min([now + LOOK_MS, *times])
+        self._full_until[name] = full_until or 0

@@ -27,7 +27,7 @@ from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
@@ -222,10 +222,11 @@ async def running_stage(
     around = Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
     transport = EventTransport(catalog.invocation, around, mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
+    sources: dict[str, Source] = {}
     node = Node(
         store=store,
         transport=transport,
-        processes=book,
+        definitions=Definitions(book, sources),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
@@ -235,7 +236,6 @@ async def running_stage(
         limits=limits,
     )
     secrets: dict[str, str] = {}
-    sources: dict[str, Source] = {}
     connections: dict[str, ConnectionFile] = {}
     hub = Hub(
         node=node,

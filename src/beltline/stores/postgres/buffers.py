@@ -34,9 +34,7 @@ def collected(collection: Collection) -> list[Any]:
     ]
 
 
-def waiting(
-    filter: HeldFilter, limit: int, after: tuple[int, bytes] | None
-) -> tuple[Any, ...]:
+def waiting(filter: HeldFilter, limit: int, after: tuple[int, bytes] | None) -> tuple[Any, ...]:
     """The statement of `Store.waiting`, and its values."""
     tests: list[str] = []
     values: list[Any] = []

@@ -35,9 +35,7 @@ MESSAGES_AFTER = (
 
 # Buffers
 
-RELEASE = (
-    "SELECT * FROM beltline.release_1($1, $2, $3::bigint[], $4, $5, $6, $7, $8, $9, $10)"
-)
+RELEASE = "SELECT * FROM beltline.release_1($1, $2, $3::bigint[], $4, $5, $6, $7, $8, $9, $10, $11)"
 LET_GO = "SELECT beltline.let_go_1($1, $2, $3::bigint[], $4, $5)"
 COLLECT = (
     "SELECT beltline.collect_1($1, $2::bigint[], $3, $4, $5::integer[], $6,"
@@ -52,6 +50,10 @@ HELD = (
     "SELECT held.key, held.source, process, held.line, place, expires_at,"
     " CASE WHEN NOT is_head THEN line.head END FROM beltline.held"
     " LEFT JOIN beltline.line ON line.source = held.source AND line.line = held.line"
+)
+REQUESTS = (
+    "SELECT key, source, process, accepted_at, body, meta FROM beltline.request"
+    " WHERE key = ANY ($1) ORDER BY key"
 )
 EXPIRED = f"{HELD} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
 

@@ -42,6 +42,7 @@ from beltline.engine.records import (
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
@@ -242,7 +243,7 @@ class PostgresStore:
             *buffers.columns_of(order.versions),
             *(order.limit, now),
             *((window.name, window.at_most, window.every_ms) if window else (None, None, None)),
-            *((due.at, buffers.most_of(due)) if due else (None, None)),
+            *((due.at, buffers.most_of(due), buffers.key_at(due.at)) if due else (None,) * 3),
         )
         return Released(*rows[0])
 
@@ -271,6 +272,9 @@ class PostgresStore:
     ) -> list[HeldRequest]:
         rows = await self._read(*buffers.waiting(filter, limit, after))
         return [buffers.held_request(row) for row in rows]
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        return [StoredRequest(*row) for row in await self._read(statements.REQUESTS, keys)]
 
     async def expired(self, now: int, limit: int) -> list[HeldRequest]:
         rows = await self._read(statements.EXPIRED, now, limit)

@@ -16,6 +16,7 @@ from beltline.engine.records import (
     HeldRequest,
     Released,
     ReleaseOrder,
+    StoredRequest,
 )
 from beltline.stores.sqlite import shared
 from beltline.stores.sqlite.commits import ADD_RUNS, accept, append
@@ -23,13 +24,14 @@ from beltline.stores.sqlite.inbox import ADD_MESSAGE
 from beltline.stores.sqlite.many_rows import blobs
 
 WITHOUT_BOUND = 2**62
+LAST_KEY = b"\xff" * 16
 
 # Whether a person has paused a source.
 IS_PAUSED = "SELECT EXISTS (SELECT 1 FROM source_state WHERE source = ? AND state = 'paused')"
 
 # Who goes next, of some processes.
 NEXT = (
-    "SELECT key, process FROM held WHERE source = ? AND is_head"
+    "SELECT key, process FROM held WHERE source = ? AND is_head AND key < ?"
     " AND process IN (SELECT value FROM json_each(?)) ORDER BY place, key LIMIT ?"
 )
 
@@ -68,6 +70,10 @@ SHOWN = (
     " CASE WHEN is_head THEN NULL ELSE line.head END"
     " FROM held LEFT JOIN line ON line.source = held.source AND line.line = held.line"
 )
+REQUESTS = (
+    "SELECT key, source, process, accepted_at, body, meta FROM request"
+    " WHERE key IN (SELECT value FROM carray(?)) ORDER BY key"
+)
 EXPIRED = f"{SHOWN} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
 
 
@@ -75,15 +81,16 @@ def release(db: apsw.Connection, order: ReleaseOrder, now: int) -> Released:
     """See `Store.release`."""
     if db.execute(IS_PAUSED, (order.source,)).get:
         return Released(0)
-    limit, window = order.limit, order.window
+    limit, window, before = order.limit, order.window, LAST_KEY
     if order.due is not None:
+        before = key_at(order.due.at)
         limit = min(limit, _left_of(db, order.source, order.due))
     if window is not None:
         limit = min(limit, shared.room(db, window).left)
     processes = msgspec.json.encode(list(order.versions)).decode()
     rows: list[Any] = []
     if limit > 0:
-        rows = db.execute(NEXT, (order.source, processes, limit)).fetchall()
+        rows = db.execute(NEXT, (order.source, before, processes, limit)).fetchall()
         _start(db, rows, order.versions, now)
     if order.due is not None and rows:
         db.execute(USE_DUE, (len(rows), order.source))
@@ -174,7 +181,8 @@ def waiting(
     db: apsw.Connection, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None
 ) -> list[HeldRequest]:
     """See `Store.waiting`."""
-    tests, values = ["held.source = ?"], [filter.source]
+    tests: list[str] = ["held.source = ?"]
+    values: list[Any] = [filter.source]
     for test, value in (
         ("process = ?", filter.process),
         ("held.line = ?", filter.line),
@@ -194,6 +202,11 @@ def waiting(
     return [HeldRequest(*row) for row in db.execute(statement, (*values, limit))]
 
 
+def requests(db: apsw.Connection, keys: Sequence[bytes]) -> list[StoredRequest]:
+    """See `Store.requests`."""
+    return [StoredRequest(*row) for row in db.execute(REQUESTS, (blobs(keys),))]
+
+
 def expired(db: apsw.Connection, now: int, limit: int) -> list[HeldRequest]:
     """See `Store.expired`."""
     return [HeldRequest(*row) for row in db.execute(EXPIRED, (now, limit))]
@@ -202,4 +215,3 @@ def expired(db: apsw.Connection, now: int, limit: int) -> list[HeldRequest]:
 def key_at(time: int) -> bytes:
     """The least key of a time."""
     return max(0, min(time, (1 << 48) - 1)).to_bytes(6) + bytes(10)
-

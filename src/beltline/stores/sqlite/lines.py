@@ -19,9 +19,7 @@ from beltline.stores.sqlite.many_rows import ManyRows, blobs
 ENDED: tuple[Status, ...] = ("completed", "cancelled")
 
 # Puts requests into their buffers; of a line none may go yet.
-ADD_HELD = ManyRows(
-    "INSERT INTO held (key, source, process, line, place, expires_at, is_head)", 7
-)
+ADD_HELD = ManyRows("INSERT INTO held (key, source, process, line, place, expires_at, is_head)", 7)
 
 # Begins lines; one that is there keeps its head.
 BEGIN_LINES = ManyRows(

@@ -27,6 +27,7 @@ from beltline.engine.records import (
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
@@ -207,6 +208,9 @@ class SqliteStore:
         self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
     ) -> list[HeldRequest]:
         return await self._read(buffers.waiting, filter, limit, after)
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        return await self._read(buffers.requests, keys)
 
     async def expired(self, now: int, limit: int) -> list[HeldRequest]:
         return await self._read(buffers.expired, now, limit)

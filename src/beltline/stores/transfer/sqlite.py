@@ -52,8 +52,10 @@ BYTES_OF = {
 OLDER = {
     "held": (
         "place",
-        "SELECT held.key, held.source, process, x'', accepted_at, NULL, 1"
-        " FROM held JOIN request ON request.key = held.key ORDER BY held.key",
+        (
+            "SELECT held.key, held.source, process, x'', accepted_at, NULL, 1"
+            " FROM held JOIN request ON request.key = held.key ORDER BY held.key"
+        ),
     ),
     "allowance": ("every_ms", "SELECT name, last_at, 0 FROM allowance ORDER BY name"),
 }

@@ -784,7 +784,8 @@ END $$;
 -- belong together. A window (`every_ms`) or a due time of the source's schedule counts them.
 CREATE FUNCTION beltline.release_1(
     its_source text, processes text[], versions bigint[], most integer, at_ms bigint,
-    its_window text, at_most integer, every_ms bigint, its_due_at bigint, due_most bigint
+    its_window text, at_most integer, every_ms bigint,
+    its_due_at bigint, due_most bigint, due_key uuid
 ) RETURNS TABLE (released integer, next_at bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -815,6 +816,7 @@ BEGIN
         WITH chosen AS MATERIALIZED (
             SELECT key FROM beltline.held
             WHERE source = its_source AND is_head AND process = ANY (processes)
+                AND (due_key IS NULL OR key < due_key)
             ORDER BY place, key LIMIT most
             FOR UPDATE SKIP LOCKED
         ), gone AS (
