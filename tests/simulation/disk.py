@@ -432,7 +432,7 @@ class Disk(msgspec.Struct):
         if window is None:
             return Released(len(keys))
         used = self.allow(window.name, len(keys), window.at_most, window.every_ms, clock)
-        return Released(len(keys), used.next_at)
+        return Released(len(keys), used.next_at - used.at)
 
     def room(self, window: Window, now: int) -> int:
         """How many uses a window has left."""

@@ -14,10 +14,9 @@ import msgspec
 from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.source import Source
 from beltline.engine.ports import Clock, NotFound, Store
-from beltline.engine.processes import ProcessBook
 from beltline.engine.records import HeldFilter, HeldRequest
 from beltline.engine.release_plan import drained_at, plan
-from beltline.engine.releaser import PAUSED, RELEASED, release_now
+from beltline.engine.releaser import PAUSED, RELEASED, Versions, release_now
 from beltline.engine.withdrawing import drop
 
 AT_ONCE = 5_000  # of one commit, so that requests that come in meanwhile hardly wait
@@ -50,10 +49,10 @@ class Buffers:
     """The buffers of a home's sources."""
 
     def __init__(
-        self, store: Store, book: ProcessBook, clock: Clock, sources: Mapping[str, Source]
+        self, store: Store, versions: Versions, clock: Clock, sources: Mapping[str, Source]
     ) -> None:
         self._store = store
-        self._book = book
+        self._newest = versions
         self._clock = clock
         self._sources = sources
 
@@ -128,8 +127,8 @@ class Buffers:
 
     def _versions(self, source: str) -> dict[str, int]:
         processes = self._sources[source].processes
-        versions = self._book.usable(processes)
+        versions = self._newest.usable(processes)
         if not versions:
-            self._book.newest(processes[0])  # tells why
+            self._newest.newest(processes[0])  # tells why
             raise NotFound(f"there is no process {processes[0]!r}")
         return versions

@@ -167,12 +167,12 @@ class ReleaseOrder(msgspec.Struct, frozen=True):
 
 
 class Released(msgspec.Struct, frozen=True):
-    """How many requests left the buffer, and the time from which the window may have room for
-    another one (None where there is no window).
+    """How many requests left the buffer, and how long it takes until the window may have room for
+    another one, by the clock that it is counted by (None where there is no window).
     """
 
     number: int
-    next_at: int | None = None
+    wait_ms: int | None = None
 
 
 class Collection(msgspec.Struct, frozen=True):

@@ -155,7 +155,7 @@ class Releaser:
             if released.number:
                 self._expect(now)
             if released.number < self._limits.batch:
-                full_until = released.next_at
+                full_until = now + released.wait_ms if released.wait_ms else None
                 break
         times = [at for at in (full_until, planned.until) if at is not None and at > now]
         self._look_at[name] = min([now + LOOK_MS, *times])

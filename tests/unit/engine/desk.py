@@ -60,7 +60,9 @@ class Desk:
     def start(self) -> None:
         scheduler = self.scheduler
         refuse = lambda: StoreFull("no room") if self.is_full else None  # noqa: E731
-        self.store = SimulatedStore(self.disk, self._pause, refuse=refuse)
+        self.store = SimulatedStore(
+            self.disk, self._pause, refuse=refuse, now=lambda: scheduler.now
+        )
         self.mailbox = SimulatedMailbox(scheduler)
         self.node = Node(
             store=self.store,

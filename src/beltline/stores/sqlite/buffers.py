@@ -96,7 +96,8 @@ def release(db: apsw.Connection, order: ReleaseOrder, now: int) -> Released:
         db.execute(USE_DUE, (len(rows), order.source))
     if window is None:
         return Released(len(rows))
-    return Released(len(rows), shared.use(db, window, len(rows)).next_at)
+    used = shared.use(db, window, len(rows))
+    return Released(len(rows), used.next_at - used.at)
 
 
 def _left_of(db: apsw.Connection, source: str, due: Due) -> int:

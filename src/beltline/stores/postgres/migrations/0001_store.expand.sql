@@ -786,7 +786,7 @@ CREATE FUNCTION beltline.release_1(
     its_source text, processes text[], versions bigint[], most integer, at_ms bigint,
     its_window text, at_most integer, every_ms bigint,
     its_due_at bigint, due_most bigint, due_key uuid
-) RETURNS TABLE (released integer, next_at bigint) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (released integer, wait_ms bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     room record;
@@ -832,7 +832,7 @@ BEGIN
             WHERE source = its_source AND at = its_due_at;
     END IF;
     IF its_window IS NOT NULL THEN
-        next_at := beltline.use_1(its_window, every_ms, released, room.remaining, room.at);
+        wait_ms := beltline.use_1(its_window, every_ms, released, room.remaining, room.at) - room.at;
     END IF;
     IF released > 0 THEN
         PERFORM beltline.wake();
