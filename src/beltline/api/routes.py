@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beltline.api.blobs import read_blob
 from beltline.api.buffers import (
     list_buffers,
     list_sources,
@@ -38,6 +39,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/buffers/{source}/pause", pause_source),
     Endpoint("POST", "/api/v1/buffers/{source}/resume", resume_source),
     Endpoint("POST", "/api/v1/buffers/{source}/release", release_requests),
+    Endpoint("GET", "/api/v1/blobs/{id}", read_blob),
     Endpoint("GET", "/api/v1/modules", list_modules),
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),

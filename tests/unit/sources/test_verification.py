@@ -11,7 +11,7 @@ import pytest
 from standardwebhooks import Webhook as ReferenceWebhook
 
 from beltline.definition.secret import SecretRef
-from beltline.definition.webhook import (
+from beltline.definition.verify import (
     Verify,
     VerifyBearer,
     VerifyHmac,
