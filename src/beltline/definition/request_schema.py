@@ -65,10 +65,10 @@ def read_schema(report: Report, value: Any) -> RequestSchema | None:
         )
         return None
     try:
-        jsonschema_rs.meta.validate(data)
-        validator = jsonschema_rs.validator_for(
-            data, validate_formats=True, pattern_options=_LINEAR, mask=_VALUE, offline=True
-        )
+        # Once for what is wrong with it, in its own words, and once for requests, whose values
+        # must not come back in messages.
+        _compiled(data, None)
+        validator = _compiled(data, _VALUE)
     except jsonschema_rs.ValidationError as wrong:
         report.error((*at, *wrong.instance_path), f"the schema is wrong: {_short(wrong.message)}")
     except (jsonschema_rs.ReferencingError, ValueError) as wrong:
@@ -76,6 +76,12 @@ def read_schema(report: Report, value: Any) -> RequestSchema | None:
     else:
         return RequestSchema(data, validator)
     return None
+
+
+def _compiled(data: dict[str, Any], mask: str | None) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(
+        data, validate_formats=True, pattern_options=_LINEAR, mask=mask, offline=True
+    )
 
 
 def _is_deep(value: Any, most: int) -> bool:

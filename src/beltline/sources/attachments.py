@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}\Z")
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,99}/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}\Z")
 _ANY_TYPE = "application/octet-stream"
 
 

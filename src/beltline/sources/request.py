@@ -47,7 +47,8 @@ def new_request(source: Source, offered: Offered, *, held: bool, limits: Limits)
     `RequestRefused` (422).
     """
     if source.schema is not None:
-        check_fit(source.schema, offered.value, errors_most=limits.schema_errors)
+        size, most = len(offered.body), limits.schema_errors
+        check_fit(source.schema, offered.value, size=size, errors_most=most)
     meta = {
         "id": id_of(offered.key),
         "source": source.name,
