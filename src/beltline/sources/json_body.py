@@ -26,6 +26,8 @@ _SHOWN = 60  # characters of a sender's own text in a message
 _PLACED_BYTES = 65_536  # telling the place costs a walk over all values, more than the reading
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
+# A quote and a colon end a key, unless the quote is escaped or begins a text, as it may after these.
+_NO_KEY_ENDS = (b'\\":', b':":', b',":', b'[":', b'{":')
 _DEPTHS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: 1 and -1
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
@@ -42,11 +44,14 @@ def read_json(body: bytes, *, depth: int, limit: str = "request_depth") -> tuple
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _unreadable(body, error, depth, limit) from error
-    if body.count(b"[") + body.count(b"{") > depth and _levels(body) > depth:
-        raise _too_deep(depth, limit)
+    bare = None
+    if body.count(b"[") + body.count(b"{") > depth:
+        bare = _TEXT.sub(b"", body)
+        if _levels(bare) > depth:
+            raise _too_deep(depth, limit)
     compact = orjson.dumps(value)
     if compact != body:
-        lost = _lost(body, compact)
+        lost = _lost(_TEXT.sub(b"", body) if bare is None else bare, compact)
         if lost:
             raise _refused(lost) if len(body) > _PLACED_BYTES else _placed_refusal(body)
     return value, compact
@@ -60,9 +65,9 @@ def canonical(value: Any) -> bytes:
 # Depth
 
 
-def _levels(body: bytes) -> int:
-    """How deep lists and objects nest in a body that is JSON."""
-    brackets = _TEXT.sub(b"", body).translate(_DEPTHS, _NO_BRACKETS)
+def _levels(bare: bytes) -> int:
+    """How deep lists and objects nest in JSON that has no texts any more."""
+    brackets = bare.translate(_DEPTHS, _NO_BRACKETS)
     return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
@@ -88,15 +93,23 @@ class _Beyond(str):
     __slots__ = ()
 
 
-def _lost(body: bytes, compact: bytes) -> str:
-    """What of the body orjson kept to itself; empty where it is nothing."""
-    bare = _TEXT.sub(b"", body)
+def _lost(bare: bytes, compact: bytes) -> str:
+    """What orjson kept to itself of a body, which stands here without its texts; empty where it is
+    nothing.
+    """
     for found in _LONG_INTEGER.finditer(bare):
         if len(found[0]) > 20 or not _INTEGER_LEAST <= int(found[0]) <= _INTEGER_MOST:
             return "An integer does not fit into 64 bits. Send it as a text."
-    if b"{" in bare and bare.count(b":") != _TEXT.sub(b"", compact).count(b":"):
+    if bare.count(b":") != _keys(compact):
         return "A key stands twice in one object. Send each key once."
     return ""
+
+
+def _keys(compact: bytes) -> int:
+    """How many keys stand in JSON without white space."""
+    if any(compact.find(doubt) >= 0 for doubt in _NO_KEY_ENDS) or compact.startswith(b'":'):
+        return _TEXT.sub(b"", compact).count(b":")
+    return compact.count(b'":')
 
 
 def _placed_refusal(body: bytes) -> RequestRefused:

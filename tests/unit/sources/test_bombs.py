@@ -1,6 +1,6 @@
 """Bodies that are made to cost much: each is a 4xx within 100 ms a MiB, and in bounded memory.
 
-The time is that of the processor, the best of two, with the garbage collector as `serve` sets it;
+The time is that of the processor, the best of six, with the garbage collector as `serve` sets it;
 a body of less than a MiB has the time of a whole one. Memory is what Python's allocator was asked
 for beside the body.
 """
@@ -144,13 +144,13 @@ def refused(webhook: Webhook, content_type: str, encoding: str, body: bytes) -> 
 @pytest.mark.parametrize("name", CASES)
 def test_a_bomb_is_refused_soon(name: str) -> None:
     webhook = source()
-    times = []
-    for _ in range(2):
+    times: list[float] = []
+    while len(times) < 6 and min(times, default=MS_A_MIB) >= MS_A_MIB:
         begin = time.process_time()
         status = refused(webhook, *CASES[name])
-        times.append(time.process_time() - begin)
+        times.append((time.process_time() - begin) * 1_000)
         assert 400 <= status < 500
-    assert min(times) * 1_000 < MS_A_MIB
+    assert min(times) < MS_A_MIB
 
 
 @pytest.mark.parametrize(
