@@ -23,6 +23,7 @@ from beltline.core.limits import PRODUCTION
 from beltline.engine.records import HeldFilter
 from beltline.engine.work import Accepted
 from beltline.settings import open_home
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 from bench import lead
@@ -71,7 +72,8 @@ class Senders:
         key, now = node.intake.new_key()
         held = webhook.source.buffering.holds
         received = Received(HEADERS, lead.lead_json(number), now)
-        request = webhook.read(received, key, held=held, limits=PRODUCTION)
+        taken = webhook.read(received, key, PRODUCTION)
+        request = new_request(webhook.source, taken.offered, held=held, limits=PRODUCTION)
         version_id, definition = self._running.processes.newest(request.process)
         answer = await node.intake.submit(request, version_id, None if held else definition)
         assert isinstance(answer, Accepted), answer

@@ -20,6 +20,7 @@ from beltline.composition import Running, publish_files, running_hub
 from beltline.core.limits import PRODUCTION
 from beltline.engine.work import Accepted
 from beltline.settings import open_home
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 from bench import lead, machine
@@ -42,7 +43,8 @@ async def one(running: Running, webhook: Webhook, number: int) -> tuple[float, f
     began = time.perf_counter()
     key, now = node.intake.new_key()
     received = Received(HEADERS, lead.lead_json(number), now)
-    request = webhook.read(received, key, held=False, limits=PRODUCTION)
+    taken = webhook.read(received, key, PRODUCTION)
+    request = new_request(webhook.source, taken.offered, held=False, limits=PRODUCTION)
     version_id, definition = running.processes.newest(request.process)
     rest = node.watch(key)
     answer = await node.intake.submit(request, version_id, definition)

@@ -31,6 +31,7 @@ from beltline.engine.records import (
     RunFilter,
 )
 from beltline.settings import open_home
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 from bench import lead
@@ -51,7 +52,8 @@ def requests(opened: Opened, source: str, numbers: range, *, held: bool) -> Iter
     for number in numbers:
         now = opened.clock.now()
         received = Received(HEADERS, lead.lead_json(number), now)
-        yield webhook.read(received, ids.new_key(now), held=held, limits=PRODUCTION)
+        taken = webhook.read(received, ids.new_key(now), PRODUCTION)
+        yield new_request(webhook.source, taken.offered, held=held, limits=PRODUCTION)
 
 
 async def fill(

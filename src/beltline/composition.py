@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from beltline.api.hub import Hub
+from beltline.blobs.folder import BlobFolder
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.finding import Finding
 from beltline.egress.client import OutgoingClient
@@ -259,6 +260,7 @@ def _construct(
         clock=clock,
         limits=limits,
         secret=_lenient(secret_reader()),
+        blobs=BlobFolder(home.data / "blobs"),
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), transport

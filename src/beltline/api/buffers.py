@@ -12,11 +12,14 @@ from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
 from beltline.core.explanation import moment
 from beltline.definition.source import Source
-from beltline.definition.webhook import (
+from beltline.definition.verify import (
     Verify,
+    VerifyBasic,
     VerifyBearer,
+    VerifyBitrix24,
     VerifyHmac,
     VerifyNone,
+    VerifySlack,
     VerifyStandardWebhooks,
 )
 from beltline.engine.buffers import Buffer
@@ -25,13 +28,16 @@ from beltline.engine.ports import NotFound
 from beltline.engine.releaser import PAUSED, RELEASED
 
 State = Literal["paused", "released"]
-Way = Literal["none", "bearer", "hmac", "standard-webhooks"]
+Way = Literal["none", "bearer", "basic", "hmac", "standard-webhooks", "slack", "bitrix24"]
 
 _WAYS: dict[type[Verify], Way] = {
     VerifyNone: "none",
     VerifyBearer: "bearer",
     VerifyHmac: "hmac",
     VerifyStandardWebhooks: "standard-webhooks",
+    VerifyBasic: "basic",
+    VerifySlack: "slack",
+    VerifyBitrix24: "bitrix24",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beltline.api.blobs import read_blob
 from beltline.api.buffers import (
     list_buffers,
     list_sources,
@@ -46,6 +47,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/buffers/{source}/release", release_requests),
     Endpoint("POST", "/api/v1/buffers/{source}/drop", drop_requests),
     Endpoint("POST", "/api/v1/buffers/{source}/order", order_requests),
+    Endpoint("GET", "/api/v1/blobs/{id}", read_blob),
     Endpoint("GET", "/api/v1/modules", list_modules),
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),

@@ -19,6 +19,16 @@ class Limits(msgspec.Struct, frozen=True):
     identity_bytes: int = 512  # an identity is a key in an index, not a document
     request_body_wait_ms: int = 30_000  # one that sends a byte a second would hold on for days
     form_fields: int = 10_000  # each costs microseconds; PHP itself stops at 1,000
+    form_name_parts: int = 20_000  # `a[b][c]` has three; each is an object that is built
+    multipart_parts: int = 1_000  # what finds them is slower than what parts a plain form
+    xml_nodes: int = 20_000  # elements and attributes: each costs microseconds too
+    upload_bytes: int = 16_777_216  # a multipart body with files, where its source allows that
+    uploads_at_once: int = 4  # larger than `request_body_bytes`; they are in memory as a whole
+    file_name_bytes: int = 255  # of a file that is sent along, as file systems have it
+    schema_errors: int = 20  # told to one sender: the rest are told when these are mended
+    sender_wait_ms: int = 30_000  # a sender may wait for its run; proxies give up about here
+    waiting_senders: int = 1_000  # each holds a connection
+    answer_bytes: int = 1_048_576  # of a source's own answer
 
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
@@ -28,6 +38,9 @@ class Limits(msgspec.Struct, frozen=True):
     process_steps: int = 10_000
     step_targets: int = 1_000  # a fan-out wider than this wants a for-each
     name_bytes: int = 200
+    schema_depth: int = 100  # validators recurse
+    form_levels: int = 4  # groups in groups, on a page
+    form_page_fields: int = 500
     compiled_steps: int = 20_000  # of versions that runs are on, kept in memory: 5 KB a step
 
     # Expressions: written by people, run for every request.
@@ -73,6 +86,11 @@ TINY = Limits(
     request_body_bytes=2_048,
     request_depth=8,
     form_fields=20,
+    xml_nodes=20,
+    upload_bytes=8_192,
+    uploads_at_once=1,
+    schema_errors=3,
+    waiting_senders=2,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from beltline.api.app import create_app
 from beltline.api.hub import Hub
 from beltline.api.tokens import ROLES, new_token
+from beltline.blobs.folder import BlobFolder
 from beltline.catalog.catalog import Catalog
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
@@ -247,6 +248,7 @@ async def running_stage(
         clock=clock,
         limits=limits,
         secret=secrets.get,
+        blobs=BlobFolder(folder / "blobs"),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

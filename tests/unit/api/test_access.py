@@ -38,6 +38,7 @@ NEEDS = {
     "POST /api/v1/buffers/{source}/pause": Role.OPERATOR,
     "POST /api/v1/buffers/{source}/resume": Role.OPERATOR,
     "POST /api/v1/buffers/{source}/release": Role.OPERATOR,
+    "GET /api/v1/blobs/{id}": Role.VIEWER,
     "GET /api/v1/modules": Role.VIEWER,
     "GET /api/v1/modules/{name}": Role.VIEWER,
     "GET /api/v1/connections": Role.VIEWER,

@@ -10,7 +10,7 @@ from beltline.core.expression import Scope
 from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.secret import SecretRef
 from beltline.definition.source import CheckedSource, Source, read_source
-from beltline.definition.webhook import (
+from beltline.definition.verify import (
     Verify,
     VerifyBearer,
     VerifyHmac,
