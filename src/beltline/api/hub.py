@@ -15,6 +15,7 @@ from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
+from beltline.sources.feeding import Feeds
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Hub:
     """A running hub as the API sees it.
 
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
-    source's `${NAME}` stands for, None where it is not set.
+    source's `${NAME}` stands for, None where it is not set. `feeds` are those of this node.
     """
 
     node: Node
@@ -45,6 +46,7 @@ class Hub:
     clock: Clock
     limits: Limits
     secret: Callable[[str], str | None]
+    feeds: Feeds
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)

@@ -20,6 +20,14 @@ class Limits(msgspec.Struct, frozen=True):
     request_body_wait_ms: int = 30_000  # one that sends a byte a second would hold on for days
     form_fields: int = 10_000  # each costs microseconds; PHP itself stops at 1,000
 
+    # Sources that look for themselves.
+    schedule_missed: int = 1_000  # fired at once after an outage: most of a day of minutes
+    feed_batch: int = 200  # offered at once: they share commits, and memory stays small
+    source_files: int = 10_000  # of one look; the next one goes on
+    source_file_bytes: int = 1_073_741_824  # read row by row; a larger one is some mistake
+    poll_pages: int = 1_000  # of one look: more is a loop, or wants a cursor
+    poll_rows: int = 10_000  # of one query, which stand in memory together
+
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
     definition_depth: int = 8_000  # 1,000 condition levels with nested tests, and air above
@@ -71,6 +79,12 @@ TINY = Limits(
     request_body_bytes=2_048,
     request_depth=8,
     form_fields=20,
+    schedule_missed=3,
+    feed_batch=2,
+    source_files=3,
+    source_file_bytes=16_384,
+    poll_pages=3,
+    poll_rows=5,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,

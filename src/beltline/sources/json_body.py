@@ -35,7 +35,7 @@ def read_json(body: bytes, *, depth: int, limit: str = "request_depth") -> tuple
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _unreadable(body, error, depth, limit) from error
-    if body.count(b"[") + body.count(b"{") > depth and _levels(value, depth) > depth:
+    if body.count(b"[") + body.count(b"{") > depth and levels_of(value, depth) > depth:
         raise _too_deep(depth, limit)
     compact = orjson.dumps(value)
     if compact != body:
@@ -51,7 +51,7 @@ def canonical(value: Any) -> bytes:
 # Depth
 
 
-def _levels(value: Any, most: int) -> int:
+def levels_of(value: Any, most: int) -> int:
     """How deep lists and objects nest, level by level; looks no further than `most` + 1."""
     levels = 0
     level = [value] if type(value) in (dict, list) else []
