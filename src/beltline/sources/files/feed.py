@@ -30,7 +30,7 @@ from beltline.sources.files.place import (
     FileUnfit,
     Place,
 )
-from beltline.sources.files.rows import Row, read_rows, read_text
+from beltline.sources.files.rows import Row, read_rows, read_text, text_of
 from beltline.sources.json_body import read_json
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.rounds import Rounds
@@ -172,8 +172,8 @@ class FilesFeed:
         delimiter = self._way.delimiter or ("\t" if entry.name.endswith(".tsv") else "")
         wrong: list[str] = []
         count = 0
-        with await place.open(entry) as file:
-            rows = read_rows(file, format, self._way.encoding, delimiter, self._limits)
+        with text_of(await place.open(entry), self._way.encoding) as text:
+            rows = read_rows(text, format, delimiter, self._limits)
             while True:
                 batch, end = await asyncio.to_thread(_some, rows, self._limits.feed_batch)
                 reasons = await self._take_batch(entry, batch)

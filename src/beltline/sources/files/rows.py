@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import msgspec
 
@@ -30,13 +30,16 @@ class Row(msgspec.Struct, frozen=True):
     unfit: str = ""
 
 
-def read_rows(
-    file: BinaryIO, format: FileFormat, encoding: str, delimiter: str, limits: Limits
-) -> Iterator[Row]:
+def text_of(file: BinaryIO, encoding: str) -> TextIO:
+    """The file as text, with its line ends as they are. Closing it closes the file."""
+    return io.TextIOWrapper(file, _decoder(encoding), newline="")
+
+
+def read_rows(text: TextIO, format: FileFormat, delimiter: str, limits: Limits) -> Iterator[Row]:
     """The rows of a CSV file, whose first row names the columns, or the lines of a JSON Lines file.
     Raises `FileUnfit` where the file cannot be read any further.
     """
-    lines = _Lines(file, encoding, limits.request_body_bytes)
+    lines = _Lines(text, limits.request_body_bytes)
     if format == "csv":
         return _csv_rows(lines, delimiter or ",")
     return _json_rows(lines, limits)
@@ -53,9 +56,8 @@ def read_text(raw: bytes, encoding: str) -> str:
 class _Lines:
     """The lines of a file; `begin_row` lets the next row take as much again."""
 
-    def __init__(self, file: BinaryIO, encoding: str, most: int) -> None:
-        self._text = io.TextIOWrapper(file, _decoder(encoding), newline="")
-        self._encoding = encoding
+    def __init__(self, text: TextIO, most: int) -> None:
+        self._text = text
         self._most = most
         self._left = most
         self.number = 0
@@ -71,7 +73,7 @@ class _Lines:
         try:
             line = self._text.readline(self._left + 1)
         except ValueError as wrong:
-            raise FileUnfit(f"line {self.number} is not {self._encoding}: {wrong}") from wrong
+            raise FileUnfit(f"line {self.number} is not {self._text.encoding}: {wrong}") from wrong
         if not line:
             raise StopIteration
         self._left -= len(line)
