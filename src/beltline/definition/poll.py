@@ -70,7 +70,7 @@ class HttpPoll(msgspec.Struct, frozen=True):
     @property
     def places_next(self) -> bool:
         """Whether `next` goes into the address or the query."""
-        return any("next" in (one.roots or ("next",)) for one in (self.path, self.query))
+        return any(one.roots is None or "next" in one.roots for one in (self.path, self.query))
 
 
 class SqlPoll(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Feeds on a stage: a real store and node, a clock that the test sets, and looks when it says so."""
+"""Feeds on a stage: a real store and node, a clock that the test sets, looks when it says so."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Looking:
         hub = self.stage.hub
         self.door = Door(
             self.source,
-            self.stage.store,  # type: ignore[arg-type]
+            self.stage.store,
             hub.node.intake,
             hub.processes.newest,
             hub.holds_back,

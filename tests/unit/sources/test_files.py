@@ -29,6 +29,11 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+def names(folder: Path) -> list[str]:
+    """What stands in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def looking(stage: Stage, folder: Path, rest: str = "", **more: Any) -> Looking:
     return Looking(stage, HEAD + rest, folder.parent, **more)
 
@@ -47,7 +52,7 @@ async def test_a_file_is_one_request_and_is_moved(stage: Stage, folder: Path) ->
         "modified": "2025-11-24T16:00:00.000+00:00",
     }
     assert second["request"] == {"text": "Good day"}
-    assert sorted(path.name for path in folder.iterdir()) == ["done"]
+    assert names(folder) == ["done"]
     assert (folder / "done/b.txt").read_text() == "Good day"
     await drop.look()
     assert len(await drop.bodies()) == 2
@@ -70,7 +75,7 @@ async def test_rows_are_requests_of_their_own(stage: Stage, folder: Path) -> Non
         [1],
     ]
     assert [one["meta"]["file"]["row"] for one in found] == [1, 2, 1, 2]
-    assert [path.name for path in folder.iterdir()] == ["done"]
+    assert names(folder) == ["done"]
 
 
 async def test_a_file_that_still_changes_is_left_alone(stage: Stage, folder: Path) -> None:
@@ -122,7 +127,7 @@ async def test_only_files_of_the_folder_whose_names_fit(stage: Stage, folder: Pa
     drop = looking(stage, folder, 'pattern: "*.csv"\neach: row\n')
     await drop.look()
     assert await drop.bodies() == []
-    assert len(list(folder.iterdir())) == 6
+    assert len(names(folder)) == 6
     with pytest.raises(OSError, match="symbolic links"):
         await LocalFolder(folder).open(Entry("link.csv", 4, 0, ""))
 
@@ -290,7 +295,7 @@ async def test_more_files_than_one_look_takes(stage: Stage, folder: Path) -> Non
 
 
 async def test_a_folder_that_is_not_there_says_so(stage: Stage, folder: Path) -> None:
-    folder.rmdir()
+    os.rmdir(folder)  # noqa: PTH106 - nothing waits for it
     with pytest.raises(FeedTrouble, match="there is no folder"):
         await looking(stage, folder).look()
 
