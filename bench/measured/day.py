@@ -25,10 +25,9 @@ from beltline.engine.work import Accepted
 from beltline.settings import open_home
 from beltline.sources.request import new_request
 from beltline.sources.verification import Received
-from beltline.sources.webhook import Webhook
 from bench import lead
 from bench.measured import process
-from bench.measured.load import HEADERS
+from bench.measured.load import HEADERS, webhook_of
 
 SENDERS = 256  # that wait for their 202 at the same time
 HELD_IN = 10  # one lead in so many is held and released
@@ -52,8 +51,7 @@ class Senders:
     def __init__(self, running: Running) -> None:
         self._running = running
         self._webhooks = {
-            name: Webhook(source, source.way, lambda _: None)
-            for name, source in running.files.sources.items()
+            name: webhook_of(source) for name, source in running.files.sources.items()
         }
 
     async def send(self, source: str, numbers: Iterable[int]) -> list[bytes]:

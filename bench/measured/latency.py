@@ -25,7 +25,7 @@ from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 from bench import lead, machine
 from bench.measured import process
-from bench.measured.load import HEADERS
+from bench.measured.load import HEADERS, webhook_of
 
 WARM_UP = 100
 ROUND = 50  # requests between two looks at the cost of a commit
@@ -96,7 +96,7 @@ async def carry(home: Path, count: int, url: str | None) -> dict[str, Any]:
     ):
         await publish_files(open_home(home), running.processes)
         source = running.files.sources["leads"]
-        webhook = Webhook(source, source.way, lambda _: None)
+        webhook = webhook_of(source)
         process.settle_memory()
         for number in range(WARM_UP):
             await one(running, webhook, number)

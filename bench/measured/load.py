@@ -21,6 +21,8 @@ import msgspec
 from beltline.cli.opening import Opened, opened_store
 from beltline.composition import publish_files, running_hub
 from beltline.core.limits import PRODUCTION
+from beltline.definition.source import Source
+from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import RunIds
 from beltline.engine.records import (
     Acceptance,
@@ -43,11 +45,15 @@ HEADERS = ((b"content-type", b"application/json"), (b"user-agent", b"bench"))
 Journals = list[list[tuple[int, bytes]]]
 
 
+def webhook_of(source: Source) -> Webhook:
+    """A source of the bench's home at work."""
+    assert isinstance(source.way, WebhookWay)
+    return Webhook(source, source.way, lambda _: None)
+
+
 def requests(opened: Opened, source: str, numbers: range, *, held: bool) -> Iterator[NewRequest]:
     """The leads with these numbers as the source's requests."""
-    webhook = Webhook(
-        opened.files.sources[source], opened.files.sources[source].way, lambda _: None
-    )
+    webhook = webhook_of(opened.files.sources[source])
     ids = RunIds(os.urandom)
     for number in numbers:
         now = opened.clock.now()

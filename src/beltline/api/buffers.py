@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from beltline.api.access import Role
+from beltline.api.feeds import FeedView, feed_view
 from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
@@ -21,6 +22,7 @@ from beltline.definition.verify import (
     VerifyNone,
     VerifySlack,
     VerifyStandardWebhooks,
+    WebhookWay,
 )
 from beltline.engine.buffers import Buffer
 from beltline.engine.loader import VersionUnusable
@@ -42,18 +44,20 @@ _WAYS: dict[type[Verify], Way] = {
 
 
 class SourceView(msgspec.Struct, frozen=True):
-    """A source: where it is (`path`), how its senders are verified, whether it tells repeats
-    (`identity_window_ms`, null where it does not), and what it holds back.
+    """A source: where it is (`path`) and how its senders are verified, null for one that looks for
+    itself and has a `feed`; whether it tells repeats by its file (`identity_window_ms`, null where
+    it does not), and what it holds back.
     """
 
     source: str
     kind: str
     process: str
-    path: str
-    verify: Way
+    path: str | None
+    verify: Way | None
     identity_window_ms: int | None
     state: State
     held: int
+    feed: FeedView | None
 
 
 class SourceList(msgspec.Struct, frozen=True):
@@ -97,7 +101,7 @@ async def list_sources(call: Call[Nothing, Nothing]) -> SourceList:
     sources = call.hub.sources
     return SourceList(
         [
-            _source_view(sources[buffer.source], buffer)
+            _source_view(call.hub, sources[buffer.source], buffer)
             for buffer in await call.hub.buffers().states()
         ]
     )
@@ -148,17 +152,18 @@ def _buffer_view(buffer: Buffer) -> BufferView:
     )
 
 
-def _source_view(source: Source, buffer: Buffer) -> SourceView:
-    identity = source.identity
+def _source_view(hub: Hub, source: Source, buffer: Buffer) -> SourceView:
+    identity, way = source.identity, source.way
     return SourceView(
         source=source.name,
         kind=source.kind,
         process=", ".join(source.processes),
-        path=f"/in/{source.name}",
-        verify=_WAYS[type(source.way.verify)],
+        path=f"/in/{source.name}" if isinstance(way, WebhookWay) else None,
+        verify=_WAYS[type(way.verify)] if isinstance(way, WebhookWay) else None,
         identity_window_ms=None if identity is None else identity.window_ms,
         state=_state(buffer.state),
         held=buffer.held,
+        feed=feed_view(hub, source.name),
     )
 
 

@@ -17,6 +17,7 @@ from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
 from beltline.sources.attachments import BlobStore
+from beltline.sources.feeding import Feeds
 
 
 @dataclass(slots=True)
@@ -35,7 +36,8 @@ class Hub:
     """A running hub as the API sees it.
 
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
-    source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests.
+    source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
+    `feeds` are those of this node.
     """
 
     node: Node
@@ -48,6 +50,7 @@ class Hub:
     limits: Limits
     secret: Callable[[str], str | None]
     blobs: BlobStore
+    feeds: Feeds
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)

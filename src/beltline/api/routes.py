@@ -11,6 +11,7 @@ from beltline.api.buffers import (
 )
 from beltline.api.dead_letters import cancel_many, list_dead_letters, retry_many, skip_many
 from beltline.api.definitions import list_processes, publish_process, show_process
+from beltline.api.feeds import run_source_now
 from beltline.api.health import healthz, metrics, readyz
 from beltline.api.held_requests import (
     drop_requests,
@@ -40,6 +41,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/processes/{name}", show_process),
     Endpoint("PUT", "/api/v1/processes/{name}", publish_process),
     Endpoint("GET", "/api/v1/sources", list_sources),
+    Endpoint("POST", "/api/v1/sources/{source}/run-now", run_source_now),
     Endpoint("GET", "/api/v1/buffers", list_buffers),
     Endpoint("POST", "/api/v1/buffers/{source}/pause", pause_source),
     Endpoint("POST", "/api/v1/buffers/{source}/resume", resume_source),

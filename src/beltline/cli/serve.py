@@ -96,7 +96,8 @@ async def _serve(
         housekeeping = asyncio.create_task(_keep_house(home, running, publishes=publishes))
         serving = asyncio.create_task(server.serve())
         try:
-            await asyncio.wait({serving, running.ended}, return_when=asyncio.FIRST_COMPLETED)
+            async with running.looking():
+                await asyncio.wait({serving, running.ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             housekeeping.cancel()
             server.should_exit = True
@@ -118,6 +119,7 @@ class _Server(uvicorn.Server):
         """From here the grace runs: nothing new is begun while connections are still closed."""
         if self._running.stop_by is None:
             self._running.stop_by = asyncio.get_running_loop().time() + self._grace_s
+            self._running.hub.feeds.stop_soon()
             self._running.node.drain()
         super().handle_exit(sig, frame)
 

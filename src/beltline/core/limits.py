@@ -30,6 +30,14 @@ class Limits(msgspec.Struct, frozen=True):
     waiting_senders: int = 1_000  # each holds a connection
     answer_bytes: int = 1_048_576  # of a source's own answer
 
+    # Sources that look for themselves.
+    schedule_missed: int = 1_000  # fired at once after an outage: most of a day of minutes
+    feed_batch: int = 200  # offered at once: they share commits, and memory stays small
+    source_files: int = 10_000  # of one look; the next one goes on
+    source_file_bytes: int = 1_073_741_824  # read row by row; a larger one is some mistake
+    poll_pages: int = 1_000  # of one look: more is a loop, or wants a cursor
+    poll_rows: int = 10_000  # of one query, which stand in memory together
+
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
     definition_depth: int = 8_000  # 1,000 condition levels with nested tests, and air above
@@ -91,6 +99,12 @@ TINY = Limits(
     uploads_at_once=1,
     schema_errors=3,
     waiting_senders=2,
+    schedule_missed=3,
+    feed_batch=2,
+    source_files=3,
+    source_file_bytes=16_384,
+    poll_pages=3,
+    poll_rows=5,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,

@@ -71,6 +71,21 @@ def _levels(bare: bytes) -> int:
     return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
+def levels_of(value: Any, most: int) -> int:
+    """How deep lists and objects nest, level by level; looks no further than `most` + 1."""
+    levels = 0
+    level = [value] if type(value) in (dict, list) else []
+    while level and levels <= most:
+        levels += 1
+        level = [
+            child
+            for container in level
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) is dict or type(child) is list
+        ]
+    return levels
+
+
 def _too_deep(depth: int, limit: str) -> RequestRefused:
     return _refused(
         f"Lists and objects stand more than {depth} deep inside each other, which is more than"

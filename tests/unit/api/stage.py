@@ -33,6 +33,7 @@ from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
+from beltline.sources.feeding import Feeds
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
@@ -249,6 +250,7 @@ async def running_stage(
         limits=limits,
         secret=secrets.get,
         blobs=BlobFolder(folder / "blobs"),
+        feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")
