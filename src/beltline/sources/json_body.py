@@ -26,7 +26,7 @@ _SHOWN = 60  # characters of a sender's own text in a message
 _PLACED_BYTES = 65_536  # telling the place costs a walk over all values, more than the reading
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
-# A quote and a colon end a key, unless the quote is escaped or begins a text, as it may after these.
+# A quote and a colon end a key, unless the quote is escaped, or begins a text, as after these.
 _NO_KEY_ENDS = (b'\\":', b':":', b',":', b'[":', b'{":')
 _DEPTHS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: 1 and -1
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
