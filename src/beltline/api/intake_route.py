@@ -26,11 +26,14 @@ from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
 from beltline.api.waiting import WaitingSenders, seconds_of
 from beltline.core.explanation import moment
 from beltline.core.model import Process
+from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
 from beltline.engine.records import NewRequest, Repeat
+from beltline.engine.release_plan import drained_at
+from beltline.engine.releaser import release_now
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.attachments import Attachment
 from beltline.sources.headers import Headers
@@ -40,6 +43,7 @@ from beltline.sources.verification import Received
 from beltline.sources.webhook import Challenged, Taken, Webhook
 
 PREFIX = "/in/"
+_PAUSED_S = 60  # nobody can tell when a person resumes a source
 _QUIET_MS = 60_000  # a cause that every request meets is logged once a minute
 
 _log = structlog.get_logger(__name__)
@@ -117,6 +121,8 @@ class IntakeRoute:
         hub, source = self._hub, webhook.source
         intake = hub.node.intake
         held = await hub.holds_back(source)
+        if held:
+            await self._require_room(source)
         key, now = intake.new_key()
         received = Received(headers, body, now)
         try:
@@ -135,6 +141,8 @@ class IntakeRoute:
         version_id, process = (0, None) if held else self._process(source.name, request.process)
         answer = await intake.submit(request, version_id, process)
         if isinstance(answer, Accepted):
+            if held:
+                hub.backlogs.accepted(source)
             if taken.prefer or webhook.answers_itself:
                 return await self._told(webhook, taken, request, headers)
             return accepted(id_of(key), answer.held)
@@ -177,6 +185,24 @@ class IntakeRoute:
             raise unavailable(
                 "not-accepting", "The files of the request cannot be kept now. Send it again."
             ) from wrong
+
+    async def _require_room(self, source: Source) -> None:
+        """Refuses where the source's backlog is full, and says when there will be room again."""
+        hub = self._hub
+        excess = await hub.backlogs.excess(source)
+        if not excess or source.buffering.backlog is None:
+            return
+        now = hub.clock.now()
+        release = release_now(source, (await hub.source_states.get()).get(source.name))
+        room_at = drained_at(release, excess, now)
+        wait_s = _PAUSED_S if room_at is None else max(1, -(-(room_at - now) // 1_000))
+        raise Problem(
+            source.buffering.backlog.status,
+            "backlog-full",
+            f"{source.buffering.backlog.most:,} requests wait already, as many as this source"
+            " holds. Send it again later.",
+            headers={"retry-after": str(wait_s)},
+        )
 
     def _webhook(self, name: str) -> Webhook:
         source = self._hub.sources.get(name)

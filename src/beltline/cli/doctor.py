@@ -14,8 +14,10 @@ from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
 from beltline.definition.verify import VerifyNone
+from beltline.definition.webhook import WebhookWay
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import SettingsError, open_home, secret_reader
+from beltline.sources.feeds import missing_extras
 
 
 def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
@@ -31,6 +33,11 @@ def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
         findings.extend(check_file(path, opened, files))
     troubles = [str(finding) for finding in findings if finding.severity == "error"]
     troubles.extend(_missing_secrets(files))
+    troubles.extend(
+        f"source {one.name}: something is not installed: {command}"
+        for one in files.sources.values()
+        for command in missing_extras(one)
+    )
     typer.echo(
         f"home {opened.path.resolve()}: {len(files.catalog)} modules, "
         f"{len(files.sources)} sources, {len(files.connections)} connections"
@@ -50,7 +57,7 @@ def _missing_secrets(files: HomeFiles) -> list[str]:
     wanted += [
         (f"source {one.name}", one.way.verify.secret)
         for one in files.sources.values()
-        if not isinstance(one.way.verify, VerifyNone)
+        if isinstance(one.way, WebhookWay) and not isinstance(one.way.verify, VerifyNone)
     ]
     missing = []
     for what, secret in wanted:

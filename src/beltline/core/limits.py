@@ -30,6 +30,14 @@ class Limits(msgspec.Struct, frozen=True):
     waiting_senders: int = 1_000  # each holds a connection
     answer_bytes: int = 1_048_576  # of a source's own answer
 
+    # Sources that look for themselves.
+    schedule_missed: int = 1_000  # fired at once after an outage: most of a day of minutes
+    feed_batch: int = 200  # offered at once: they share commits, and memory stays small
+    source_files: int = 10_000  # of one look; the next one goes on
+    source_file_bytes: int = 1_073_741_824  # read row by row; a larger one is some mistake
+    poll_pages: int = 1_000  # of one look: more is a loop, or wants a cursor
+    poll_rows: int = 10_000  # of one query, which stand in memory together
+
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
     definition_depth: int = 8_000  # 1,000 condition levels with nested tests, and air above
@@ -67,6 +75,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
+    claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it
+    claim_bytes: int = 8_388_608  # the same: a node's beats wait for its claims
     beat_ms: int = 2_000  # a fifth of the lease of a node: four beats may be lost
     moving_runs: int = 2_000
     moving_document_bytes: int = 67_108_864
@@ -89,6 +99,12 @@ TINY = Limits(
     uploads_at_once=1,
     schema_errors=3,
     waiting_senders=2,
+    schedule_missed=3,
+    feed_batch=2,
+    source_files=3,
+    source_file_bytes=16_384,
+    poll_pages=3,
+    poll_rows=5,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,
@@ -97,6 +113,7 @@ TINY = Limits(
     result_bytes=4_096,
     visits_per_step=5,
     batch=4,
+    claim_runs=4,
     moving_runs=8,
     moving_document_bytes=16_384,
     handler_threads=2,

@@ -19,10 +19,13 @@ from beltline.core.limits import LIMITS
 from beltline.core.problem import Place
 from beltline.core.template import Template
 from beltline.definition.buffering import BUFFER_KEYS, Buffering, read_buffering
+from beltline.definition.files import FILES_KEYS, FilesWay, read_files
 from beltline.definition.finding import Finding, Report, unreadable
+from beltline.definition.poll import POLL_KEYS, PollWay, read_poll
 from beltline.definition.reading import Format, format_of, read_document
 from beltline.definition.request_schema import RequestSchema, read_schema
 from beltline.definition.request_value import ROOTS, read_request_value
+from beltline.definition.schedule import SCHEDULE_KEYS, ScheduleWay, read_schedule
 from beltline.definition.shape import (
     check_keys,
     read_duration_ms,
@@ -38,7 +41,7 @@ _KEYS = ("source", "kind", "process", "condition", "identity", "schema", *BUFFER
 _IDENTITY_KEYS = ("by", "window")
 _WINDOW_MS = 86_400_000
 
-Way = WebhookWay
+Way = WebhookWay | ScheduleWay | FilesWay | PollWay
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -50,6 +53,9 @@ class _Kind(msgspec.Struct, frozen=True):
 
 _KINDS = {
     "webhook": _Kind(WEBHOOK_KEYS, read_webhook),
+    "schedule": _Kind(SCHEDULE_KEYS, read_schedule),
+    "files": _Kind(FILES_KEYS, read_files),
+    "poll": _Kind(POLL_KEYS, read_poll),
 }
 
 
@@ -101,18 +107,20 @@ def read_source(
     name: str | None,
     file: str,
     processes: Collection[str] | None,
+    connections: Collection[str] | None = None,
     format: Format | None = None,
 ) -> CheckedSource:
     """Reads and checks one source file.
 
     `name` is the file's stem, which `source:` must equal (None: anything goes); `processes` are
-    the names of processes that there are (None: not checked). Never raises for the text.
+    the names of processes that there are, `connections` those of connections (None: not checked).
+    Never raises for the text.
     """
     try:
         document = read_document(text, format or format_of(file))
     except Unreadable as error:
         return CheckedSource(None, [unreadable(error, text, file)])
-    report = Report(document, file)
+    report = Report(document, file, connections)
     data = read_object(report, document.data, (), "a source")
     source = _read(report, data, name, processes) if data is not None else None
     return CheckedSource(None if report.errors else source, report.findings())

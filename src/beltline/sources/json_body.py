@@ -26,7 +26,7 @@ _SHOWN = 60  # characters of a sender's own text in a message
 _PLACED_BYTES = 65_536  # telling the place costs a walk over all values, more than the reading
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
-# A quote and a colon end a key, unless the quote is escaped, or begins a text, as after these.
+# A quote and a colon end a key, unless the quote is escaped or begins a text, as after these.
 _NO_KEY_ENDS = (b'\\":', b':":', b',":', b'[":', b'{":')
 _DEPTHS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: 1 and -1
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
@@ -69,6 +69,21 @@ def _levels(bare: bytes) -> int:
     """How deep lists and objects nest in JSON that has no texts any more."""
     brackets = bare.translate(_DEPTHS, _NO_BRACKETS)
     return max(accumulate(memoryview(brackets).cast("b")), default=0)
+
+
+def levels_of(value: Any, most: int) -> int:
+    """How deep lists and objects nest, level by level; looks no further than `most` + 1."""
+    levels = 0
+    level = [value] if type(value) in (dict, list) else []
+    while level and levels <= most:
+        levels += 1
+        level = [
+            child
+            for container in level
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) is dict or type(child) is list
+        ]
+    return levels
 
 
 def _too_deep(depth: int, limit: str) -> RequestRefused:

@@ -23,7 +23,7 @@ from beltline.definition.source import Source
 from beltline.engine.ids import id_of
 from beltline.engine.records import NewRequest
 from beltline.sources.identity import identity_of, text_of
-from beltline.sources.json_body import canonical
+from beltline.sources.json_body import canonical, levels_of
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.schema_fit import check_fit
 
@@ -40,6 +40,30 @@ class Offered(msgspec.Struct, frozen=True):
     key: bytes
     meta: dict[str, Any]
     identity: tuple[str, int] | None = None
+
+
+def check_value(value: Any, limits: Limits) -> bytes:
+    """The JSON of a value that no sender wrote as such. Raises `RequestRefused` where it is none,
+    or more than a request may be.
+    """
+    try:
+        body = orjson.dumps(value)
+    except TypeError as wrong:  # what orjson raises for large integers and lone surrogates, too
+        raise _refused("unreadable-body", f"This cannot be kept as JSON: {wrong}.") from wrong
+    if len(body) > limits.request_body_bytes:
+        raise RequestRefused(
+            413,
+            "too-large",
+            f"The request takes {len(body):,} bytes, more than {limits.request_body_bytes:,}"
+            " (limit request_body_bytes).",
+        )
+    if levels_of(value, limits.request_depth) > limits.request_depth:
+        raise _refused(
+            "too-deep",
+            f"Lists and objects stand more than {limits.request_depth} deep inside each other,"
+            " which is more than request_depth allows.",
+        )
+    return body
 
 
 def new_request(source: Source, offered: Offered, *, held: bool, limits: Limits) -> NewRequest:

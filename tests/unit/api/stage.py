@@ -28,11 +28,12 @@ from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
+from beltline.sources.feeding import Feeds
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
@@ -223,10 +224,11 @@ async def running_stage(
     around = Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
     transport = EventTransport(catalog.invocation, around, mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
+    sources: dict[str, Source] = {}
     node = Node(
         store=store,
         transport=transport,
-        processes=book,
+        definitions=Definitions(book, sources),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
@@ -236,7 +238,6 @@ async def running_stage(
         limits=limits,
     )
     secrets: dict[str, str] = {}
-    sources: dict[str, Source] = {}
     connections: dict[str, ConnectionFile] = {}
     hub = Hub(
         node=node,
@@ -249,6 +250,7 @@ async def running_stage(
         limits=limits,
         secret=secrets.get,
         blobs=BlobFolder(folder / "blobs"),
+        feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

@@ -34,6 +34,7 @@ NEEDS = {
     "GET /api/v1/processes/{name}": Role.VIEWER,
     "PUT /api/v1/processes/{name}": Role.EDITOR,
     "GET /api/v1/sources": Role.VIEWER,
+    "POST /api/v1/sources/{source}/run-now": Role.OPERATOR,
     "GET /api/v1/buffers": Role.VIEWER,
     "POST /api/v1/buffers/{source}/pause": Role.OPERATOR,
     "POST /api/v1/buffers/{source}/resume": Role.OPERATOR,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from beltline.core.limits import LIMITS
 from tests.unit.api.stage import Stage
 
 HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n"
@@ -67,35 +64,23 @@ async def test_what_comes_in_while_a_resume_is_not_known_here_is_released_later(
 ) -> None:
     await stage.ask("POST", "/api/v1/buffers/form/pause")
     await stage.send("form", {"n": 1})
-    await stage.store.set_source_state("form", "released")  # another program lets it through,
-    await stage.store.release("form", 1, stage.clock.time, 10)  # and all that it finds waiting
+    await stage.store.set_source_state("form", "released")  # another program lets it through
     late = await stage.send("form", {"n": 2})
     assert late.json()["run"] is None
-    assert await stage.hub.buffers().release_leftovers() == 1
-    stage.hub.wake_runs()
+    stage.hub.look_at_buffers()
     await stage.at_rest(late.json()["request"], "completed")
-    assert await stage.hub.buffers().release_leftovers() == 0
 
 
-async def test_leftovers_are_only_those_of_sources_that_hold_nothing_back(stage: Stage) -> None:
+async def test_requests_without_a_process_stay(stage: Stage) -> None:
     stage.add_source(HELD)
     stage.add_source(HELD.replace("held", "lost").replace("process: lead", "process: nowhere"))
-    await stage.send("held", {})
+    first = await stage.send("held", {})
     await stage.send("lost", {})
-    assert await stage.hub.buffers().release_leftovers() == 0
     for source in ("held", "lost"):
         await stage.store.set_source_state(source, "released")
-    assert await stage.hub.buffers().release_leftovers() == 1  # the other one has no process
+    stage.hub.look_at_buffers()
+    await stage.at_rest(first.json()["request"], "completed")
     assert await buffer(stage, "lost") == {"source": "lost", "state": "released", "held": 1}
-
-
-async def test_leftovers_go_a_batch_at_a_time(stage: Stage) -> None:
-    stage.add_source(HELD)
-    batch = LIMITS.batch
-    await asyncio.gather(*(stage.send("held", n) for n in range(batch + 3)))
-    await stage.store.set_source_state("held", "released")
-    released = [await stage.hub.buffers().release_leftovers() for _ in range(3)]
-    assert released == [batch, 3, 0]
 
 
 @pytest.mark.parametrize("by_file", ["paused", ""])

@@ -16,6 +16,7 @@ from beltline.definition.verify import (
     VerifyHmac,
     VerifyNone,
     VerifyStandardWebhooks,
+    WebhookWay,
 )
 from tests.unit.definition.shelf import lines
 
@@ -40,6 +41,7 @@ def test_a_source_of_the_design() -> None:
         'identity: {by: "{{ request.lead_id }}", window: 2h}\nrelease: paused\n'
     )
     assert (source.name, source.kind, source.process) == ("site-form", "webhook", "deal-intake")
+    assert isinstance(source.way, WebhookWay)
     assert source.way.verify == VerifyHmac("X-Signature", SecretRef("SITE_FORM_SECRET"))
     assert source.buffering.release == Paused()
     assert source.identity is not None
@@ -66,6 +68,7 @@ def test_a_source_of_the_design() -> None:
 )
 def test_ways_to_verify(written: str, verify: Verify) -> None:
     source = source_of(HEAD + f"verify: {written}\n")
+    assert isinstance(source.way, WebhookWay)
     assert source.way.verify == verify
     assert (source.buffering.release, source.identity) == (AtOnce(), None)
 

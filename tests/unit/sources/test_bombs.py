@@ -19,6 +19,7 @@ import pytest
 from beltline.cli.serve import GC_THRESHOLDS
 from beltline.core.limits import PRODUCTION
 from beltline.definition.source import read_source
+from beltline.definition.webhook import WebhookWay
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.request import new_request
 from beltline.sources.verification import Received
@@ -123,7 +124,8 @@ def source() -> Webhook:
     text = f"source: form\nkind: webhook\nprocess: lead\nverify: none\n{SCHEMA}"
     checked = read_source(text, name=None, file="form.yaml", processes=None)
     assert checked.source is not None, checked.findings
-    return Webhook(checked.source, checked.source.way, {}.get)
+    assert isinstance(checked.source.way, WebhookWay)
+    return Webhook(checked.source, checked.source.way, lambda _: None)
 
 
 def refused(webhook: Webhook, content_type: str, encoding: str, body: bytes) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from beltline.core.limits import PRODUCTION, TINY
 from beltline.definition.source import read_source
+from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import id_of
 from beltline.engine.records import NewRequest
 from beltline.sources.refusal import RequestRefused
@@ -25,6 +26,7 @@ def webhook(more: str = "", verify: str = "none") -> Webhook:
     text = f"source: form\nkind: webhook\nprocess: lead\nverify: {verify}\n{more}"
     checked = read_source(text, name=None, file="form.yaml", processes=None)
     assert checked.source is not None, checked.findings
+    assert isinstance(checked.source.way, WebhookWay)
     return Webhook(checked.source, checked.source.way, {"KEY": "k"}.get)
 
 
