@@ -58,6 +58,7 @@ _WORDS = {
         "back": "Вернуться к форме",
     },
 }
+_TICKED = (True, "true")  # as it is sent, and with the type of the schema
 _INPUT_TYPES = {"integer": "number"}
 
 
@@ -156,7 +157,7 @@ class FormView:
         if field.control == "choices":
             return f"<fieldset><legend>{label}</legend>{notes}{_choices(field, value)}</fieldset>"
         if field.control == "checkbox":
-            is_on = value is True if value is not None else bool(field.default) and not sent
+            is_on = value in _TICKED if value is not None else bool(field.default) and not sent
             box = _tag("input", field, {"type": "checkbox", "value": "true"}, checked=is_on)
             return f'<label class="choice">{box} {label}</label>{notes}'
         optional = "" if field.required else f" ({self._words['optional']})"
