@@ -9,6 +9,7 @@ from beltline.definition.answer import MetaChallenge, SlackChallenge, Waiting
 from beltline.definition.secret import SecretRef
 from beltline.definition.source import CheckedSource, Source, read_source
 from beltline.definition.verify import VerifyBasic, VerifyBitrix24, VerifySlack
+from beltline.definition.webhook import WebhookWay
 from tests.unit.definition.shelf import lines
 
 HEAD = "source: form\nkind: webhook\nprocess: lead\n"
@@ -25,27 +26,33 @@ def source_of(text: str) -> Source:
     return checked.source
 
 
+def way_of(text: str) -> WebhookWay:
+    way = source_of(text).way
+    assert isinstance(way, WebhookWay)
+    return way
+
+
 def test_without_more_keys_nothing_is_special() -> None:
-    way = source_of(OPEN).way
+    way = way_of(OPEN)
     assert (way.answer, way.wait, way.challenge, way.cors, way.form, way.body_bytes) == (
         None, Waiting(), None, None, None, None)  # fmt: skip
 
 
 def test_more_ways_to_verify() -> None:
-    assert source_of(HEAD + 'verify: {basic: {user: site, secret: "${K}"}}').way.verify == (
+    assert way_of(HEAD + 'verify: {basic: {user: site, secret: "${K}"}}').verify == (
         VerifyBasic("site", SecretRef("K"))
     )
-    assert source_of(HEAD + 'verify: {slack: "${K}"}').way.verify == VerifySlack(SecretRef("K"))
-    assert source_of(HEAD + 'verify: {bitrix24: {secret: "${K}"}}').way.verify == (
+    assert way_of(HEAD + 'verify: {slack: "${K}"}').verify == VerifySlack(SecretRef("K"))
+    assert way_of(HEAD + 'verify: {bitrix24: {secret: "${K}"}}').verify == (
         VerifyBitrix24(SecretRef("K"))
     )
 
 
 def test_an_answer_of_its_own() -> None:
-    answer = source_of(
+    answer = way_of(
         OPEN + 'answer: {status: 200, headers: {X-Lead: "{{ request.id }}"}, body: {ok: true, '
         'id: "{{ id }}", at: "{{ meta.time }}"}}\n'
-    ).way.answer
+    ).answer
     assert answer is not None
     assert (answer.status, list(answer.headers)) == (200, ["x-lead"])
     assert answer.body is not None
@@ -56,31 +63,31 @@ def test_an_answer_of_its_own() -> None:
 
 
 def test_challenges() -> None:
-    assert source_of(OPEN + 'challenge: {meta: "${T}"}').way.challenge == (
+    assert way_of(OPEN + 'challenge: {meta: "${T}"}').challenge == (
         MetaChallenge(SecretRef("T"))
     )
-    assert source_of(OPEN + 'challenge: {meta: {secret: "${T}"}}').way.challenge == (
+    assert way_of(OPEN + 'challenge: {meta: {secret: "${T}"}}').challenge == (
         MetaChallenge(SecretRef("T"))
     )
-    slack = source_of(HEAD + 'verify: {slack: "${K}"}\nchallenge: slack').way
+    slack = way_of(HEAD + 'verify: {slack: "${K}"}\nchallenge: slack')
     assert slack.challenge == SlackChallenge()
 
 
 def test_origins_and_sizes() -> None:
-    way = source_of(OPEN + "cors: {origins: [https://a.example, 'http://b.example:8080']}").way
+    way = way_of(OPEN + "cors: {origins: [https://a.example, 'http://b.example:8080']}")
     assert way.cors is not None
     assert way.cors.allows("https://a.example")
     assert not way.cors.allows("http://a.example")
     assert not way.cors.allows("null")
-    everyone = source_of(OPEN + 'cors: {origins: ["*"]}').way.cors
+    everyone = way_of(OPEN + 'cors: {origins: ["*"]}').cors
     assert everyone is not None
     assert everyone.allows("https://x.example")
-    assert source_of(OPEN + "body: {most: 64KiB}").way.body_bytes == 65_536
-    assert source_of(OPEN + "body: {most: 16MiB}").way.body_bytes == 16_777_216
+    assert way_of(OPEN + "body: {most: 64KiB}").body_bytes == 65_536
+    assert way_of(OPEN + "body: {most: 16MiB}").body_bytes == 16_777_216
 
 
 def test_what_a_sender_that_waits_is_told() -> None:
-    wait = source_of(OPEN + 'wait: {output: {score: "{{ judge.score }}"}, document: true}').way.wait
+    wait = way_of(OPEN + 'wait: {output: {score: "{{ judge.score }}"}, document: true}').wait
     assert wait.document
     assert wait.output is not None
     value = wait.output.resolve({"judge": {"score": 7}}, Scope(0, "x", 0))
