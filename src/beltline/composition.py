@@ -279,9 +279,6 @@ def _construct(
         limits=limits,
     )
 
-    def wake_runs() -> None:
-        hub.wake_runs()
-
     around = FeedSurroundings(
         home=home.path,
         clock=clock,
@@ -289,7 +286,7 @@ def _construct(
         connection=connections.get,
         http=http,
         limits=limits,
-        wake_runs=wake_runs,
+        wake_runs=lambda: hub.wake_runs(),
     )
     hub = Hub(
         node=node,

@@ -22,8 +22,8 @@ from beltline.definition.verify import (
     VerifyNone,
     VerifySlack,
     VerifyStandardWebhooks,
-    WebhookWay,
 )
+from beltline.definition.webhook import WebhookWay
 from beltline.engine.buffers import Buffer
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import msgspec
 
-from beltline.core.calendar import DAY_MINUTES, Hours
 from beltline.definition.buffering import (
     AtOnce,
     Collect,
@@ -16,6 +15,7 @@ from beltline.definition.buffering import (
     Rate,
     Release,
 )
+from beltline.definition.calendar import DAY_MINUTES, Hours
 from beltline.engine.records import Due, Window
 
 # How far back a due time is looked for that was perhaps missed, quickly found where it is near; one

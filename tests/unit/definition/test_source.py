@@ -16,8 +16,8 @@ from beltline.definition.verify import (
     VerifyHmac,
     VerifyNone,
     VerifyStandardWebhooks,
-    WebhookWay,
 )
+from beltline.definition.webhook import WebhookWay
 from tests.unit.definition.shelf import lines
 
 HEAD = "source: site-form\nkind: webhook\nprocess: deal-intake\n"
