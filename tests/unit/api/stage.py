@@ -203,6 +203,10 @@ async def _new_token(store: Store, role: str) -> str:
     return token
 
 
+def _catalog(handlers: Mapping[str, Any]) -> Catalog:
+    return Catalog([module(name, handler) for name, handler in handlers.items()])
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -217,8 +221,7 @@ async def running_stage(
     real = await open_store(f"sqlite:///{folder / 'hub.db'}", durable=False)
     store: Any = WatchedStore(real)
     clock = ManualClock()
-    handlers = {"echo": echo, "judge": judge, **(modules or {})}
-    catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
+    catalog = _catalog({"echo": echo, "judge": judge, **(modules or {})})
     mailbox = AsyncioMailbox()
     unused: Any = None  # the modules of the tests ask for nothing outside
     around = Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)

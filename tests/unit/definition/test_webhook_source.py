@@ -63,9 +63,7 @@ def test_an_answer_of_its_own() -> None:
 
 
 def test_challenges() -> None:
-    assert way_of(OPEN + 'challenge: {meta: "${T}"}').challenge == (
-        MetaChallenge(SecretRef("T"))
-    )
+    assert way_of(OPEN + 'challenge: {meta: "${T}"}').challenge == (MetaChallenge(SecretRef("T")))
     assert way_of(OPEN + 'challenge: {meta: {secret: "${T}"}}').challenge == (
         MetaChallenge(SecretRef("T"))
     )
