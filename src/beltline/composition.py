@@ -286,7 +286,7 @@ def _construct(
         connection=connections.get,
         http=http,
         limits=limits,
-        wake_runs=lambda: hub.wake_runs(),
+        wake_runs=lambda: hub.wake_runs(),  # noqa: PLW0108 - the hub is made below
     )
     hub = Hub(
         node=node,

@@ -203,8 +203,9 @@ async def _new_token(store: Store, role: str) -> str:
     return token
 
 
-def _catalog(handlers: Mapping[str, Any]) -> Catalog:
-    return Catalog([module(name, handler) for name, handler in handlers.items()])
+def _around(store: Any, clock: ManualClock) -> Surroundings:
+    unused: Any = None  # the modules of the tests ask for nothing outside
+    return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
 
 
 @asynccontextmanager
@@ -215,17 +216,16 @@ async def running_stage(
     modules: Mapping[str, Any] | None = None,
     runs: bool = True,
 ) -> AsyncIterator[Stage]:
-    """A hub on a new store in `folder` with the process `lead`, the source `form`, and a token of
-    each role. With `runs` False nothing moves, and nothing is accepted.
+    """A hub on a new store in `folder` with `lead`, `form`, and a token of each role. With `runs`
+    False nothing moves, and nothing is accepted.
     """
     real = await open_store(f"sqlite:///{folder / 'hub.db'}", durable=False)
     store: Any = WatchedStore(real)
     clock = ManualClock()
-    catalog = _catalog({"echo": echo, "judge": judge, **(modules or {})})
+    handlers = {"echo": echo, "judge": judge, **(modules or {})}
+    catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
     mailbox = AsyncioMailbox()
-    unused: Any = None  # the modules of the tests ask for nothing outside
-    around = Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
-    transport = EventTransport(catalog.invocation, around, mailbox, limits)
+    transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
     node = Node(
