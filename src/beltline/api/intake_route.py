@@ -66,10 +66,16 @@ class IntakeRoute:
         webhook: Webhook | None = None
         try:
             webhook = self._webhook(name)
-            if scope["method"] == "POST":
-                answer = await self._take_in(webhook, scope["headers"], receive)
-            else:
+            headers = scope["headers"]
+            if scope["method"] != "POST":
                 answer = self._pages.answer(webhook, scope)
+            elif webhook.way.body_bytes is None:
+                self._check_open(webhook, headers)
+                body = await read_whole(receive, headers, self._hub.limits)
+                answer = await self._take_in(webhook, headers, body)
+            else:
+                self._check_open(webhook, headers)
+                answer = await self._take_in_sized(webhook, headers, receive)
         except RequestRefused as refused:
             answer = answer_of(problem_of(refused))
         except Problem as problem:
@@ -105,19 +111,15 @@ class IntakeRoute:
         self._hub.counters.count_intake(answer.status)
         await send_answer(send, answer)
 
-    async def _take_in(self, webhook: Webhook, headers: Headers, receive: Receive) -> Answer:
-        hub = self._hub
-        reason = hub.node.intake.refusal()
+    def _check_open(self, webhook: Webhook, headers: Headers) -> None:
+        """Raises `Problem` for what is refused before its body is read."""
+        reason = self._hub.node.intake.refusal()
         if reason:
             raise unavailable("not-accepting", f"No request can be accepted now: {reason}.")
         if webhook.is_dressed:
             check_origin(webhook.way, headers)
-        if webhook.way.body_bytes is None:
-            body = await read_whole(receive, headers, hub.limits)
-            return await self._take_in_body(webhook, headers, body)
-        return await self._take_in_sized(webhook, headers, receive)
 
-    async def _take_in_body(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
+    async def _take_in(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
         hub, source = self._hub, webhook.source
         intake = hub.node.intake
         held = await hub.holds_back(source)
@@ -173,7 +175,7 @@ class IntakeRoute:
         self._uploads += is_large
         try:
             body = await read_whole(receive, headers, limits, limit, most)
-            return await self._take_in_body(webhook, headers, body)
+            return await self._take_in(webhook, headers, body)
         finally:
             self._uploads -= is_large
 

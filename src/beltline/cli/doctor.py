@@ -13,6 +13,7 @@ from beltline import __version__
 from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
+from beltline.definition.answer import MetaChallenge
 from beltline.definition.verify import VerifyNone
 from beltline.definition.webhook import WebhookWay
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
@@ -54,11 +55,13 @@ def _missing_secrets(files: HomeFiles) -> list[str]:
     """What a connection or a source needs and nobody has set."""
     read = secret_reader()
     wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
-    wanted += [
-        (f"source {one.name}", one.way.verify.secret)
-        for one in files.sources.values()
-        if isinstance(one.way, WebhookWay) and not isinstance(one.way.verify, VerifyNone)
-    ]
+    for one in files.sources.values():
+        if not isinstance(one.way, WebhookWay):
+            continue
+        if not isinstance(one.way.verify, VerifyNone):
+            wanted.append((f"source {one.name}", one.way.verify.secret))
+        if isinstance(one.way.challenge, MetaChallenge):
+            wanted.append((f"source {one.name}", one.way.challenge.secret))
     missing = []
     for what, secret in wanted:
         if secret is not None:

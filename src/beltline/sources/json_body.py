@@ -38,8 +38,6 @@ def read_json(body: bytes, *, depth: int, limit: str = "request_depth") -> tuple
     `depth` is how many lists and objects may stand inside each other; `limit` names that bound.
     Raises `RequestRefused` (400).
     """
-    if not body.strip(b" \t\r\n"):
-        raise _refused("The body is empty. Send a JSON value.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -206,6 +204,8 @@ def _children(
 def _unreadable(
     body: bytes, error: orjson.JSONDecodeError, depth: int, limit: str
 ) -> RequestRefused:
+    if not body.strip(b" \t\r\n"):
+        return _refused("The body is empty. Send a JSON value.")
     if error.msg.startswith("depth limit"):
         return _too_deep(depth, limit)
     if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in body[:2]:

@@ -37,6 +37,7 @@ from beltline.sources.verification import (
 # Standard Webhooks gives each message an id that repeats carry again, so a source of that kind
 # tells repeats by itself; senders try for up to some days.
 _MESSAGE_WINDOW_MS = 3 * 86_400_000
+_ABOUT_BODY = frozenset((b"content-type", b"content-encoding", b"prefer"))
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -183,6 +184,8 @@ def _about_body(headers: Headers) -> tuple[bytes, bytes, bytes]:
     encoding: bytes | None = None
     prefer = b""
     for name, value in headers:
+        if name not in _ABOUT_BODY:
+            continue
         if name == b"content-type":
             if content_type is not None:
                 only_value(headers, name)
