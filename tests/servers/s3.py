@@ -1,8 +1,8 @@
 """A stand-in of an S3 service: one bucket in memory, as far as sources of files use it.
 
 It speaks the REST interface (ListObjectsV2 in pages, GetObject, HeadObject, PutObject, CopyObject,
-DeleteObject, DeleteObjects) with its errors in XML, and takes only requests that carry a signature (SigV4) of the
-access key that it knows; the signature itself is not worked out again.
+DeleteObject, DeleteObjects) with its errors in XML, and takes only requests that carry a signature
+(SigV4) of the access key that it knows; the signature itself is not worked out again.
 """
 
 from __future__ import annotations
@@ -124,11 +124,13 @@ class S3Service:
         listed += "".join(
             f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in folders
         )
-        token = f"<NextContinuationToken>{escape(contents[-1])}</NextContinuationToken>"
+        token = ""
+        if more:
+            token = f"<NextContinuationToken>{escape(contents[-1])}</NextContinuationToken>"
         return _xml(
             f"<ListBucketResult {_NAMESPACE}><Name>{BUCKET}</Name><KeyCount>{len(contents)}"
             f"</KeyCount><IsTruncated>{'true' if more else 'false'}</IsTruncated>"
-            f"{token if more else ''}{listed}</ListBucketResult>"
+            f"{token}{listed}</ListBucketResult>"
         )
 
 

@@ -100,17 +100,17 @@ async def test_another_server_is_not_trusted(stage: Stage, server: SshServer, fo
 
 
 async def test_sftp_says_what_is_wrong(stage: Stage, server: SshServer, folder: Path) -> None:
+    wrong = connection_of("far", server.address, server.user, "wrong")
     with pytest.raises(FeedTrouble, match="Permission denied"):
-        account = connection_of("far", server.address, server.user, "wrong")
-        await by_sftp(stage, server, folder, account=account).look()
+        await by_sftp(stage, server, folder, account=wrong).look()
+    nobody = connection_of("far", server.address, "", "x")
     with pytest.raises(FeedTrouble, match="and a user"):
-        account = connection_of("far", server.address, "", "x")
-        await by_sftp(stage, server, folder, account=account).look()
+        await by_sftp(stage, server, folder, account=nobody).look()
     with pytest.raises(FeedTrouble, match="No such file"):
         await by_sftp(stage, server, folder / "gone").look()
+    nowhere = connection_of("far", "sftp://127.0.0.1:9", "me", "x")
     with pytest.raises(FeedTrouble, match=r"sftp://127\.0\.0\.1:9"):
-        account = connection_of("far", "sftp://127.0.0.1:9", "me", "x")
-        await by_sftp(stage, server, folder, account=account).look()
+        await by_sftp(stage, server, folder, account=nowhere).look()
 
 
 # A bucket
@@ -142,7 +142,7 @@ async def test_a_bucket_brings_rows_and_moves_objects(
     await drop.look()
     assert await drop.bodies() == [{"n": str(n)} for n in range(5)]
     assert sorted(service.objects) == [
-        *(f"in/deep/x.csv", *(f"in/done/{n}.csv" for n in range(5))),
+        *("in/deep/x.csv", *(f"in/done/{n}.csv" for n in range(5))),
         *("in/failed/bad.csv", "in/failed/bad.csv.reason.txt", "other.csv"),
     ]
     service.put("in/0.csv", b"n\n9\n")
