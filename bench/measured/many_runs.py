@@ -21,6 +21,7 @@ from typing import Any
 
 import asyncpg
 
+from beltline.stores import open_store
 from beltline.stores.postgres import partitions
 from beltline.stores.postgres.address import read_address
 from beltline.stores.postgres.lane import connect
@@ -75,14 +76,16 @@ HELD = """
 
 async def load(home: Path, url: str, runs: int, one_open_in: int, days: int) -> dict[str, Any]:
     """Fills the store with `runs` runs, one in `one_open_in` of them open."""
-    journals = await finish_two(home, "leads", url)
-    began = time.perf_counter()
+    await (await open_store(url)).close()
     address = read_address(url)
     db = await connect(address)
-    body, meta = (await db.fetch("SELECT body, meta FROM beltline.request LIMIT 1"))[0]
     now: int = await db.fetchval("SELECT beltline.now_ms()")
     start = now // DAY_MS * DAY_MS - days * DAY_MS
-    await partitions.cover(db, start, now)
+    # Before a hub makes some, which are wider.
+    await partitions.cover(db, start, now, DAY_MS)
+    journals = await finish_two(home, "leads", url)
+    began = time.perf_counter()
+    body, meta = (await db.fetch("SELECT body, meta FROM beltline.request LIMIT 1"))[0]
     await db.close()
     per_day = runs // days
     waiting = iter(range(days))

@@ -24,7 +24,7 @@ from bench.measured import process
 
 DAY_MS = 86_400_000
 PAGE = 50
-CLAIMED = (PRODUCTION.batch, 50, 1)  # runs a claim: as many as the loader asks for, and fewer
+CLAIMED = (PRODUCTION.claim_runs, 50, 1)  # runs a claim: as many as the loader asks for, and fewer
 ENOUGH_S = 10.0  # for one question, again and again
 FEWEST = 2
 SEED = 20_261_125
@@ -76,6 +76,14 @@ SEVERAL: dict[str, Callable[[Moments], RunFilter]] = {
     "stopped, of a common process": lambda _: RunFilter(status="stopped", process="lead"),
     "stopped, of a rare process": lambda _: RunFilter(status="stopped", process="rare-lead"),
     "completed, of a rare process": lambda _: RunFilter(status="completed", process="rare-lead"),
+    "completed, of a common process": lambda some: RunFilter(
+        status="completed", process="lead", before=some.key()
+    ),
+    "completed, of no process": lambda _: RunFilter(status="completed", process="no-lead"),
+    "cancelled, of a common process": lambda some: RunFilter(
+        status="cancelled", process="lead", before=some.key()
+    ),
+    "cancelled, of a rare process": lambda _: RunFilter(status="cancelled", process="rare-lead"),
     "waiting, of a rare source": lambda _: RunFilter(status="waiting", source="rare-leads"),
     "stopped, in a day": lambda some: some.hours(24, status="stopped"),
     "a rare process, in a week": lambda some: some.hours(168, process="rare-lead"),
@@ -106,9 +114,7 @@ async def claims(store: Store, times: int, limit: int, now: int) -> dict[str, An
     given = 0
     for _ in range(times):
         began = time.perf_counter()
-        claimed = await store.claim(
-            now, limit, crashes=0, max_bytes=PRODUCTION.moving_document_bytes
-        )
+        claimed = await store.claim(now, limit, crashes=0, max_bytes=PRODUCTION.claim_bytes)
         taken.append((time.perf_counter() - began) * 1e3)
         given = len(claimed.runs)
         assert given == limit, f"{given} runs were claimed, not {limit}"

@@ -20,12 +20,13 @@ import msgspec
 import structlog
 
 from beltline.api.hub import Hub
+from beltline.blobs.folder import BlobFolder
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.finding import Finding
 from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
 from beltline.engine.memory import StoredMemory
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
@@ -53,11 +54,12 @@ WAIT_FOR_STORE_S = 60.0
 def sharing_of(settings: Settings) -> Sharing:
     """How this node shares a PostgreSQL store."""
     nodes, retention = settings.nodes, settings.retention
+    partition_ms = round(retention.partition_days * DAY_MS)
     return Sharing(
         name=nodes.name,
         lease_ms=round(nodes.lease_s * 1_000),
         keep_ms=round(retention.keep_days * DAY_MS),
-        partition_ms=max(MINUTE_MS, round(retention.partition_days * DAY_MS)),
+        partition_ms=max(MINUTE_MS, partition_ms) if partition_ms else 0,
     )
 
 
@@ -267,7 +269,7 @@ def _construct(
     node = Node(
         store=store,
         transport=transport,
-        processes=processes,
+        definitions=Definitions(processes, files.sources),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
@@ -277,9 +279,6 @@ def _construct(
         limits=limits,
     )
 
-    def wake_runs() -> None:
-        hub.wake_runs()
-
     around = FeedSurroundings(
         home=home.path,
         clock=clock,
@@ -287,7 +286,7 @@ def _construct(
         connection=connections.get,
         http=http,
         limits=limits,
-        wake_runs=wake_runs,
+        wake_runs=lambda: hub.wake_runs(),  # noqa: PLW0108 - the hub is made below
     )
     hub = Hub(
         node=node,
@@ -299,6 +298,7 @@ def _construct(
         clock=clock,
         limits=limits,
         secret=_lenient(secret_reader()),
+        blobs=BlobFolder(home.data / "blobs"),
         feeds=Feeds(
             lambda source, door: feed_of(source, door, around),
             clock,

@@ -50,11 +50,11 @@ class Nodes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 class Retention(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long a shared store keeps runs that have ended (0: for ever), and how much time one
-    partition of it holds; both in days.
+    partition of it holds (0: what suits `keep_days`); both in days.
     """
 
     keep_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    partition_days: Annotated[float, msgspec.Meta(ge=1 / 1_440, le=366)] = 1.0
+    partition_days: Annotated[float, msgspec.Meta(ge=0, le=366)] = 0.0
 
 
 class Stopping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

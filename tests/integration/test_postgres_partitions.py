@@ -29,6 +29,7 @@ from beltline.stores.postgres.partitions import (
 )
 from beltline.stores.postgres.sharing import DAY_MS, Sharing
 from beltline.stores.postgres.store import PostgresStore
+from tests.conformance.store_rows import release
 from tests.servers.postgres import PostgresServer
 
 TODAY = 1_780_000_000_000 // DAY_MS * DAY_MS
@@ -97,6 +98,18 @@ def test_what_is_missing_fills_the_span_and_meets_nothing(
     assert missing([*existing, *made], begin, begin + length, width) == []
 
 
+def test_partitions_are_as_wide_as_suits_what_is_kept() -> None:
+    def width_days(keep_days: int, partition_days: int = 0) -> float:
+        return (
+            Sharing(keep_ms=keep_days * DAY_MS, partition_ms=partition_days * DAY_MS).width_ms
+            / DAY_MS
+        )
+
+    assert [width_days(days) for days in (1, 30, 90, 365)] == [1, 1, 3, 7]
+    assert width_days(0) == 7
+    assert width_days(365, 1) == 1
+
+
 def test_a_name_tells_its_range() -> None:
     piece = Range(TODAY, TODAY + DAY_MS)
     assert range_of(f"request_{piece.suffix}") == piece
@@ -159,7 +172,7 @@ async def test_what_is_old_is_dropped_and_what_is_open_stays(store: PostgresStor
             changes=[RunChange(key_at(old, 2), "completed", None, owned=False)],
         )
     )
-    assert await store.release("form", 1, 5, 9) == 1
+    assert await release(store, 9, source="form") == 1
     assert (await store.run(key_at(old, 3)))[1] is not None
     assert await db.fetchval("SELECT count(*) FROM beltline.finished_default") == 1
     # What has ended meanwhile goes the next time, and nothing else.
@@ -188,7 +201,7 @@ async def test_retention_is_kept_by_the_node_itself(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     url = postgres_server.database(f"retention_{tmp_path.name}"[:60])
-    first = await open_postgres(url, Sharing(), durable=False)
+    first = await open_postgres(url, Sharing(partition_ms=DAY_MS), durable=False)
     db = await connect(read_address(url))
     try:
         await first.join()

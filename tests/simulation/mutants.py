@@ -250,12 +250,12 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "suspects come back all at once",
         "poison_is_set_aside",
-        (_LOADER, "_claim_suspects", "allowed = 10 **", "allowed = 10 + 10 **"),
+        (_LOADER, "_claim_crashed", "allowed = 10 **", "allowed = 10 + 10 **"),
     ),
     mutant(
         "more runs are claimed than there is room for",
         "memory_is_bounded",
-        (_LOADER, "_claim_ready", "min(self._runs.room(), self._limits.batch)", "1"),
+        (_LOADER, "_claim_ready", "min(self._runs.room(), self._limits.claim_runs)", "1"),
     ),
     mutant(
         "no room is kept for the runs of a claim that is under way",

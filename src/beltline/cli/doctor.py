@@ -13,7 +13,8 @@ from beltline import __version__
 from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
-from beltline.definition.webhook import VerifyNone, WebhookWay
+from beltline.definition.verify import VerifyNone
+from beltline.definition.webhook import WebhookWay
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import SettingsError, open_home, secret_reader
 from beltline.sources.feeds import missing_extras

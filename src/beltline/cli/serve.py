@@ -180,8 +180,6 @@ async def _refresh(running: Running) -> None:
     """Takes up what other programs did to the store, and drops what has expired."""
     for name, reason in (await running.processes.refresh()).items():
         _log.error("a process cannot be used", process=name, reason=reason)
-    if await running.hub.buffers().release_leftovers():
-        running.hub.wake_runs()
     now, batch = running.node.clock.now(), running.hub.limits.batch
     await running.store.purge_values(now, batch)
     await running.store.purge_identities(now, batch)

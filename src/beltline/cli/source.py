@@ -11,10 +11,10 @@ import typer
 
 from beltline.cli.console import HomeOption, JsonOption, StoreOption, fail, print_json
 from beltline.cli.opening import Opened, opened_store
-from beltline.composition import buffers_of
 from beltline.core.limits import PRODUCTION
 from beltline.definition.schedule import ScheduleWay
 from beltline.definition.source import Source
+from beltline.engine.buffers import holds_back
 from beltline.engine.ids import RunIds, id_of
 from beltline.sources.firing import Fired, Firing, NoProcess
 from beltline.sources.refusal import RequestRefused
@@ -61,14 +61,12 @@ async def _fire(name: str, home: Path, url: str | None) -> Fired:
 def _firing(source: Source, opened: Opened) -> Firing:
     """What fires a schedule beside a hub that may be running on the store."""
     ids, clock = RunIds(os.urandom), opened.clock
-    buffers = buffers_of(opened.files, opened.store, opened.processes, clock)
 
     def new_key() -> tuple[bytes, int]:
         now = clock.now()
         return ids.new_key(now), now
 
     async def holds(source: Source) -> bool:
-        await buffers.refresh()
-        return buffers.is_paused(source.name)
+        return holds_back(source, (await opened.store.source_state()).get(source.name))
 
     return Firing(source, opened.store, new_key, opened.processes.newest, holds, PRODUCTION)

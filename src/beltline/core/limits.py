@@ -19,6 +19,16 @@ class Limits(msgspec.Struct, frozen=True):
     identity_bytes: int = 512  # an identity is a key in an index, not a document
     request_body_wait_ms: int = 30_000  # one that sends a byte a second would hold on for days
     form_fields: int = 10_000  # each costs microseconds; PHP itself stops at 1,000
+    form_name_parts: int = 20_000  # `a[b][c]` has three; each is an object that is built
+    multipart_parts: int = 1_000  # what finds them is slower than what parts a plain form
+    xml_nodes: int = 20_000  # elements and attributes: each costs microseconds too
+    upload_bytes: int = 16_777_216  # a multipart body with files, where its source allows that
+    uploads_at_once: int = 4  # larger than `request_body_bytes`; they are in memory as a whole
+    file_name_bytes: int = 255  # of a file that is sent along, as file systems have it
+    schema_errors: int = 20  # told to one sender: the rest are told when these are mended
+    sender_wait_ms: int = 30_000  # a sender may wait for its run; proxies give up about here
+    waiting_senders: int = 1_000  # each holds a connection
+    answer_bytes: int = 1_048_576  # of a source's own answer
 
     # Sources that look for themselves.
     schedule_missed: int = 1_000  # fired at once after an outage: most of a day of minutes
@@ -36,6 +46,9 @@ class Limits(msgspec.Struct, frozen=True):
     process_steps: int = 10_000
     step_targets: int = 1_000  # a fan-out wider than this wants a for-each
     name_bytes: int = 200
+    schema_depth: int = 100  # validators recurse
+    form_levels: int = 4  # groups in groups, on a page
+    form_page_fields: int = 500
     compiled_steps: int = 20_000  # of versions that runs are on, kept in memory: 5 KB a step
 
     # Expressions: written by people, run for every request.
@@ -62,6 +75,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
+    claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it
+    claim_bytes: int = 8_388_608  # the same: a node's beats wait for its claims
     beat_ms: int = 2_000  # a fifth of the lease of a node: four beats may be lost
     moving_runs: int = 2_000
     moving_document_bytes: int = 67_108_864
@@ -79,6 +94,11 @@ TINY = Limits(
     request_body_bytes=2_048,
     request_depth=8,
     form_fields=20,
+    xml_nodes=20,
+    upload_bytes=8_192,
+    uploads_at_once=1,
+    schema_errors=3,
+    waiting_senders=2,
     schedule_missed=3,
     feed_batch=2,
     source_files=3,
@@ -93,6 +113,7 @@ TINY = Limits(
     result_bytes=4_096,
     visits_per_step=5,
     batch=4,
+    claim_runs=4,
     moving_runs=8,
     moving_document_bytes=16_384,
     handler_threads=2,

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from beltline.core.calendar import (
+from beltline.core.limits import LIMITS
+from beltline.core.problem import Place
+from beltline.core.template import Template
+from beltline.definition.calendar import (
     CalendarError,
     Cron,
     Hours,
@@ -16,9 +19,6 @@ from beltline.core.calendar import (
     read_hours,
     read_zone,
 )
-from beltline.core.limits import LIMITS
-from beltline.core.problem import Place
-from beltline.core.template import Template
 from beltline.definition.finding import Report
 from beltline.definition.request_value import read_request_value
 from beltline.definition.shape import (

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from beltline.core.calendar import CalendarError, Cron, read_cron
 from beltline.core.template import Template
 from beltline.definition.buffering import read_timezone
+from beltline.definition.calendar import CalendarError, Cron, read_cron
 from beltline.definition.finding import Report
 from beltline.definition.looking import read_every, read_value
 from beltline.definition.shape import kind_of, read_text

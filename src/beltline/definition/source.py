@@ -3,6 +3,7 @@
 kind and its own keys     who may send, or where to look      webhook.py and its siblings
 process, condition        which process carries a request     here
 identity                  what makes a request a repeat       here
+schema                    what every request must fit         request_schema.py
 release, key, ...         how requests wait                   buffering.py
 """
 
@@ -22,6 +23,7 @@ from beltline.definition.files import FILES_KEYS, FilesWay, read_files
 from beltline.definition.finding import Finding, Report, unreadable
 from beltline.definition.poll import POLL_KEYS, PollWay, read_poll
 from beltline.definition.reading import Format, format_of, read_document
+from beltline.definition.request_schema import RequestSchema, read_schema
 from beltline.definition.request_value import ROOTS, read_request_value
 from beltline.definition.schedule import SCHEDULE_KEYS, ScheduleWay, read_schedule
 from beltline.definition.shape import (
@@ -35,7 +37,7 @@ from beltline.definition.shape import (
 from beltline.definition.tree import Unreadable
 from beltline.definition.webhook import WEBHOOK_KEYS, WebhookWay, read_webhook
 
-_KEYS = ("source", "kind", "process", "condition", "identity", *BUFFER_KEYS)
+_KEYS = ("source", "kind", "process", "condition", "identity", "schema", *BUFFER_KEYS)
 _IDENTITY_KEYS = ("by", "window")
 _WINDOW_MS = 86_400_000
 
@@ -77,6 +79,7 @@ class Source(msgspec.Struct, frozen=True):
     routing: Routing | None = None
     identity: Identity | None = None
     buffering: Buffering = Buffering()
+    schema: RequestSchema | None = None
 
     @property
     def kind(self) -> str:
@@ -132,12 +135,13 @@ def _read(
     name = read_file_name(report, data, "source", stem)
     process = _read_process(report, data, processes)
     routing = _read_routing(report, data["condition"], processes) if "condition" in data else None
+    schema = read_schema(report, data["schema"]) if "schema" in data else None
     way = kind.read(report, data) if kind is not None else None
     identity = _read_identity(report, data["identity"]) if "identity" in data else None
     buffering = read_buffering(report, data)
     if name is None or way is None:
         return None
-    return Source(name, way, process, routing, identity, buffering)
+    return Source(name, way, process, routing, identity, buffering, schema)
 
 
 def _read_kind(report: Report, data: dict[str, Any]) -> _Kind | None:

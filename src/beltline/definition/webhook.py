@@ -1,135 +1,156 @@
-"""The keys of a webhook source: how its senders are verified."""
+"""The keys of a webhook source: who may send, what is taken, and what is answered.
+
+verify                   verify.py
+answer, wait, challenge  answer.py
+form                     form.py, from the source's schema
+cors, body               here
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import msgspec
 
+from beltline.core.limits import LIMITS
 from beltline.core.problem import Place
+from beltline.definition.answer import (
+    Challenge,
+    OwnAnswer,
+    SlackChallenge,
+    Waiting,
+    read_answer,
+    read_challenge,
+    read_wait,
+)
 from beltline.definition.finding import Report
-from beltline.definition.secret import SecretRef, read_secret
-from beltline.definition.shape import check_keys, kind_of, read_object, read_text
+from beltline.definition.form import FormPage, read_form_page
+from beltline.definition.request_schema import read_schema
+from beltline.definition.shape import check_keys, kind_of, read_object
+from beltline.definition.verify import Verify, VerifyBasic, VerifyNone, read_verify
 
-WEBHOOK_KEYS = ("verify",)
-_VERIFY = ("bearer", "hmac", "standard-webhooks")
-_HMAC_KEYS = ("header", "secret", "algorithm", "encoding", "prefix")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
-
-
-class VerifyNone(msgspec.Struct, frozen=True):
-    """Anybody may send; the file says so in as many words."""
+WEBHOOK_KEYS = ("verify", "answer", "wait", "challenge", "cors", "form", "body")
+_SIZE = re.compile(r"([1-9][0-9]{0,9})(B|KiB|MiB)\Z")
+_UNITS = {"B": 1, "KiB": 1_024, "MiB": 1_048_576}
+_ORIGINS_MOST = 100
 
 
-class VerifyBearer(msgspec.Struct, frozen=True):
-    """`Authorization: Bearer` with this token."""
+class Cors(msgspec.Struct, frozen=True):
+    """The sites whose pages may send from a browser, as `https://shop.example`; `*`: any site."""
 
-    secret: SecretRef
+    origins: frozenset[str]
 
-
-class VerifyHmac(msgspec.Struct, frozen=True):
-    """A signature of the raw body in a header, perhaps behind a `prefix` such as `sha256=`."""
-
-    header: str
-    secret: SecretRef
-    algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    prefix: str = ""
-
-
-class VerifyStandardWebhooks(msgspec.Struct, frozen=True):
-    """The Standard Webhooks signature: `webhook-id`, `webhook-timestamp`, `webhook-signature`."""
-
-    secret: SecretRef
-
-
-Verify = VerifyNone | VerifyBearer | VerifyHmac | VerifyStandardWebhooks
+    def allows(self, origin: str) -> bool:
+        """Whether a page of this origin may send."""
+        return "*" in self.origins or origin in self.origins
 
 
 class WebhookWay(msgspec.Struct, frozen=True):
-    """Requests come to `POST /in/{source}`."""
+    """Requests come to `POST /in/{source}`. `body_bytes` is how large a body may be (None: the
+    limit `request_body_bytes`); only multipart may be larger than that limit.
+    """
 
     kind: ClassVar[str] = "webhook"
     verify: Verify
+    answer: OwnAnswer | None = None
+    wait: Waiting = Waiting()
+    challenge: Challenge | None = None
+    cors: Cors | None = None
+    form: FormPage | None = None
+    body_bytes: int | None = None
 
 
 def read_webhook(report: Report, data: dict[str, Any]) -> WebhookWay | None:
-    """Reads the keys of `WEBHOOK_KEYS`."""
-    verify = _read_verify(report, data)
-    return None if verify is None else WebhookWay(verify)
-
-
-def _read_verify(report: Report, data: dict[str, Any]) -> Verify | None:
-    at: Place = ("verify",)
-    advice = f"Write {', '.join(f'`{way}`' for way in _VERIFY)}, or `verify: none` for anybody."
-    if "verify" not in data:
-        report.error((), "the source does not say how its senders are verified", advice)
-        return None
-    value = data["verify"]
-    if value == "none":
-        return VerifyNone()
-    if isinstance(value, str):
+    """Reads the keys of `WEBHOOK_KEYS`; a form is made of the source's `schema`."""
+    verify = read_verify(report, data)
+    challenge = read_challenge(report, data["challenge"]) if "challenge" in data else None
+    if isinstance(challenge, SlackChallenge) and isinstance(verify, VerifyNone):
         report.error(
-            at,
-            f'verify needs more than "{value[:100]}"' if value in _VERIFY
-            else f'verify cannot be "{value[:100]}"',
-            f'Write `verify: {{{value}: {{secret: "${{NAME}}"}}}}`.' if value in _VERIFY
-            else report.did_you_mean(value, (*_VERIFY, "none")) or advice,
-        )  # fmt: skip
-        return None
-    if not isinstance(value, dict):
-        report.error(at, f"verify cannot be {kind_of(value)}", advice)
-        return None
-    if len(value) != 1:
-        report.error(at, "verify takes exactly one way", advice)
-        return None
-    way, given = next(iter(value.items()))
-    if way not in _VERIFY:
-        check_keys(report, value, _VERIFY, at, "verify")
-        return None
-    return _read_way(report, way, given, (*at, way))
+            ("challenge",),
+            "only a sender that is verified can be answered so",
+            'Write `verify: {slack: "${NAME}"}`.',
+        )
+    way = WebhookWay(
+        verify=verify or VerifyNone(),
+        answer=read_answer(report, data["answer"]) if "answer" in data else None,
+        wait=(read_wait(report, data["wait"]) if "wait" in data else None) or Waiting(),
+        challenge=challenge,
+        cors=_read_cors(report, data["cors"]) if "cors" in data else None,
+        form=_read_form(report, data, verify) if "form" in data else None,
+        body_bytes=_read_body(report, data["body"]) if "body" in data else None,
+    )
+    return None if verify is None else way
 
 
-def _read_way(report: Report, way: str, given: Any, at: Place) -> Verify | None:
-    if isinstance(given, str) and way != "hmac":
-        secret_at, given = at, {"secret": given}
-    else:
-        secret_at = (*at, "secret")
-    data = read_object(report, given, at, way)
+def _read_form(report: Report, data: dict[str, Any], verify: Verify | None) -> FormPage | None:
+    if verify is not None and not isinstance(verify, VerifyNone | VerifyBasic):
+        report.error(("form",), "a browser cannot sign: a form needs verify none or basic")
+    # What is wrong with the schema is told by the source, in the same words: it is told once.
+    schema = read_schema(report, data["schema"]) if "schema" in data else None
+    name = data.get("source")
+    source = name if isinstance(name, str) else ""
+    return read_form_page(report, data["form"], schema, is_given="schema" in data, source=source)
+
+
+def _read_cors(report: Report, value: Any) -> Cors | None:
+    at: Place = ("cors",)
+    data = read_object(report, value, at, "cors")
     if data is None:
         return None
-    check_keys(report, data, _HMAC_KEYS if way == "hmac" else ("secret",), at, way)
-    secret = None
-    if "secret" not in data:
-        report.error(at, f"{way} needs a secret", 'Add `secret: "${NAME}"`.')
-    else:
-        secret = read_secret(report, data["secret"], secret_at, "secret")
-    if way == "hmac":
-        return _read_hmac(report, data, secret, at)
-    if secret is None:
+    check_keys(report, data, ("origins",), at, "cors")
+    origins = data.get("origins")
+    if not isinstance(origins, list) or not 1 <= len(origins) <= _ORIGINS_MOST:
+        report.error(
+            at,
+            f"cors needs a list of 1 to {_ORIGINS_MOST} origins",
+            "Write `cors: {origins: [https://shop.example]}`.",
+        )
         return None
-    return VerifyBearer(secret) if way == "bearer" else VerifyStandardWebhooks(secret)
+    for index, origin in enumerate(origins):
+        if origin != "*" and not _is_origin(origin):
+            report.error(
+                (*at, "origins", index),
+                f'"{origin[:100]}" is no origin' if isinstance(origin, str)
+                else f"an origin must be a text, not {kind_of(origin)}",
+                "Write it as browsers do, in small letters and without a path:"
+                " https://shop.example.",
+            )  # fmt: skip
+    return Cors(frozenset(one for one in origins if isinstance(one, str)))
 
 
-def _read_hmac(
-    report: Report, data: dict[str, Any], secret: SecretRef | None, at: Place
-) -> VerifyHmac | None:
-    header = None
-    if "header" not in data:
-        report.error(at, "hmac needs the header of the signature", "Add `header: X-Signature`.")
-    else:
-        header = read_text(report, data["header"], (*at, "header"), "header")
-        if header is not None and not _HEADER.match(header):
-            report.error((*at, "header"), f'"{header[:100]}" cannot name a header')
-            header = None
-    algorithm = data.get("algorithm", "sha256")
-    if algorithm not in ("sha256", "sha512", "sha1"):
-        report.error((*at, "algorithm"), "algorithm can be sha256, sha512 or sha1")
-    encoding = data.get("encoding", "hex")
-    if encoding not in ("hex", "base64"):
-        report.error((*at, "encoding"), "encoding can be hex or base64")
-    prefix = read_text(report, data.get("prefix", ""), (*at, "prefix"), "prefix")
-    if report.errors or header is None or secret is None or prefix is None:
+def _is_origin(origin: Any) -> bool:
+    """Whether this is an origin as browsers write it: scheme, host, and port where it is not the
+    scheme's own.
+    """
+    if not isinstance(origin, str) or not origin.isascii() or not origin.isprintable():
+        return False
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not host or port in (80, 443):
+        return False
+    return origin == f"{parts.scheme}://{parts.netloc.lower()}" and "@" not in parts.netloc
+
+
+def _read_body(report: Report, value: Any) -> int | None:
+    at: Place = ("body",)
+    data = read_object(report, value, at, "body")
+    if data is None:
         return None
-    return VerifyHmac(header, secret, algorithm, encoding, prefix)
+    check_keys(report, data, ("most",), at, "body")
+    most = data.get("most")
+    found = _SIZE.match(most) if isinstance(most, str) else None
+    if found is None:
+        report.error(at, "body needs the size that it may have", "Write `body: {most: 8MiB}`.")
+        return None
+    size = int(found[1]) * _UNITS[found[2]]
+    if size > LIMITS.upload_bytes:
+        report.error(
+            (*at, "most"), f"most must be at most {LIMITS.upload_bytes:,} bytes (upload_bytes)"
+        )
+        return None
+    return size

@@ -129,7 +129,7 @@ class Loader:
             self.has_backlog = False
             return
         while True:
-            limit = min(self._runs.room(), self._limits.batch)
+            limit = min(self._runs.room(), self._limits.claim_runs)
             if limit == 0:
                 self.has_backlog = True
                 return
@@ -144,25 +144,40 @@ class Loader:
     async def _claim_suspects(self, now: int) -> None:
         found = False
         for crashes in range(self._limits.crashes, 0, -1):
-            allowed = 10 ** max(0, self._limits.crashes - 1 - crashes)
-            limit = min(
-                allowed - self._runs.of_crashes(crashes), self._runs.room(), self._limits.batch
-            )
-            if limit <= 0:
-                found = True
-                continue
-            found = bool((await self._claim(now, limit, crashes)).runs) or found
+            found = await self._claim_crashed(now, crashes) or found
         self._has_suspects = found
 
+    async def _claim_crashed(self, now: int, crashes: int) -> bool:
+        """Claims runs with so many crashes, as many as may move at once. Tells whether to look for
+        more of them later.
+        """
+        allowed = 10 ** max(0, self._limits.crashes - 1 - crashes)
+        found = False
+        while True:
+            limit = min(
+                allowed - self._runs.of_crashes(crashes),
+                self._runs.room(),
+                self._limits.claim_runs,
+            )
+            if limit <= 0:
+                return True
+            claimed = await self._claim(now, limit, crashes)
+            found = bool(claimed.runs) or found
+            if not claimed.more:
+                return found
+
     async def _claim(self, now: int, limit: int, crashes: int) -> Claimed:
-        """Claims up to `limit` runs, as far as their documents have room, and hands them on to the
-        belt.
+        """Claims up to `limit` runs, as far as their documents have room and one claim may carry
+        them, and hands them on to the belt.
         """
         self._runs.reserved = limit  # the belt takes in new requests meanwhile
         room_bytes = self._limits.moving_document_bytes - self._runs.documents_bytes()
         try:
             claimed = await self._store.claim(
-                now, limit, crashes=crashes, max_bytes=max(1, room_bytes)
+                now,
+                limit,
+                crashes=crashes,
+                max_bytes=max(1, min(room_bytes, self._limits.claim_bytes)),
             )
         finally:
             self._runs.reserved = 0

@@ -1,6 +1,6 @@
 """What came in by any kind of source -> the request that is to be stored.
 
-    value ──> identity ──> process (by the source's condition) ──> key, priority, expiry ──> request
+    value ──> schema ──> identity ──> process (by the source's condition) ──> key, priority, expiry
 
 Nothing of the value reaches `meta`.
 """
@@ -25,6 +25,7 @@ from beltline.engine.records import NewRequest
 from beltline.sources.identity import identity_of, text_of
 from beltline.sources.json_body import canonical, levels_of
 from beltline.sources.refusal import RequestRefused
+from beltline.sources.schema_fit import check_fit
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -69,6 +70,9 @@ def new_request(source: Source, offered: Offered, *, held: bool, limits: Limits)
     """The request as it is to be stored; `held` puts it into the source's buffer. Raises
     `RequestRefused` (422).
     """
+    if source.schema is not None:
+        size, most = len(offered.body), limits.schema_errors
+        check_fit(source.schema, offered.value, size=size, errors_most=most)
     meta = {
         "id": id_of(offered.key),
         "source": source.name,

@@ -10,14 +10,14 @@ from beltline.core.expression import Scope
 from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.secret import SecretRef
 from beltline.definition.source import CheckedSource, Source, read_source
-from beltline.definition.webhook import (
+from beltline.definition.verify import (
     Verify,
     VerifyBearer,
     VerifyHmac,
     VerifyNone,
     VerifyStandardWebhooks,
-    WebhookWay,
 )
+from beltline.definition.webhook import WebhookWay
 from tests.unit.definition.shelf import lines
 
 HEAD = "source: site-form\nkind: webhook\nprocess: deal-intake\n"

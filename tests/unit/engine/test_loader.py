@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from beltline.core.inputs import Cancel, Retry
 from beltline.core.limits import TINY
 from beltline.engine.records import RunChange
+from tests.simulation.disk import Disk
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
 
 STOPPING = {"process": "stopping", "steps": [step("a", retry={"attempts": 1})]}
-ROOMY = msgspec.structs.replace(TINY, moving_runs=2_000, batch=512)
+WAITING = {"process": "waiting", "steps": [step("w", "wait", next_=["a"]), step("a")]}
+ROOMY = msgspec.structs.replace(TINY, moving_runs=2_000, claim_runs=128)
 
 
 def crashed(desk: Desk, runs: int, crashes: int) -> None:
@@ -26,9 +30,10 @@ def crashed(desk: Desk, runs: int, crashes: int) -> None:
     desk.wait(1_100)
 
 
+@pytest.mark.parametrize("claim_runs", [4, 128])
 @pytest.mark.parametrize(("crashes", "at_once"), [(4, 1), (3, 10), (2, 25)])
-def test_suspects_come_back_few_at_a_time(crashes: int, at_once: int) -> None:
-    desk = Desk(limits=ROOMY)
+def test_suspects_come_back_few_at_a_time(crashes: int, at_once: int, claim_runs: int) -> None:
+    desk = Desk(limits=msgspec.structs.replace(ROOMY, claim_runs=claim_runs))
     crashed(desk, 25, crashes)
     assert desk.called == ["a"] * at_once
     seen: set[bytes] = set()
@@ -91,9 +96,32 @@ def test_what_waits_in_the_store_goes_before_what_comes_in() -> None:
         assert [call.key for call in desk.calls] == [expected]
 
 
+def test_a_claim_is_bounded_and_the_next_one_follows_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = msgspec.structs.replace(ROOMY, claim_runs=2, claim_bytes=2_000)
+    desk = Desk(WAITING, limits=limits)
+    take = Disk.take
+    claims: list[tuple[int, int, int]] = []
+
+    def recorded(*asked: Any) -> Any:
+        keys, more = take(*asked)
+        if keys:
+            claims.append((desk.clock.now(), len(keys), asked[-1]))
+        return keys, more
+
+    monkeypatch.setattr(Disk, "take", recorded)
+    for number in range(7):
+        desk.submit({"n": number})
+    while not desk.calls:
+        desk.wait(1)
+    assert [number for _, number, _ in claims] == [2, 2, 2, 1]
+    assert len({at for at, _, _ in claims}) == 1
+    assert {max_bytes for _, _, max_bytes in claims} == {2_000}
+
+
 def test_a_full_store_delays_a_claim_and_ends_nothing() -> None:
-    waiting = {"process": "waiting", "steps": [step("w", "wait", next_=["a"]), step("a")]}
-    desk = Desk(waiting)
+    desk = Desk(WAITING)
     desk.submit()
     desk.is_full = True
     desk.wait(5_000)

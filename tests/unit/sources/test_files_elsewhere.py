@@ -100,17 +100,17 @@ async def test_another_server_is_not_trusted(stage: Stage, server: SshServer, fo
 
 
 async def test_sftp_says_what_is_wrong(stage: Stage, server: SshServer, folder: Path) -> None:
-    wrong = connection_of("far", server.address, server.user, "wrong")
+    account = connection_of("far", server.address, server.user, "wrong")
     with pytest.raises(FeedTrouble, match="Permission denied"):
-        await by_sftp(stage, server, folder, account=wrong).look()
-    nobody = connection_of("far", server.address, "", "x")
+        await by_sftp(stage, server, folder, account=account).look()
+    account = connection_of("far", server.address, "", "x")
     with pytest.raises(FeedTrouble, match="and a user"):
-        await by_sftp(stage, server, folder, account=nobody).look()
+        await by_sftp(stage, server, folder, account=account).look()
     with pytest.raises(FeedTrouble, match="No such file"):
         await by_sftp(stage, server, folder / "gone").look()
-    nowhere = connection_of("far", "sftp://127.0.0.1:9", "me", "x")
+    account = connection_of("far", "sftp://127.0.0.1:9", "me", "x")
     with pytest.raises(FeedTrouble, match=r"sftp://127\.0\.0\.1:9"):
-        await by_sftp(stage, server, folder, account=nowhere).look()
+        await by_sftp(stage, server, folder, account=account).look()
 
 
 # A bucket

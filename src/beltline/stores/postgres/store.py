@@ -1,8 +1,8 @@
 """The store in a PostgreSQL database that several nodes share.
 
 Each method of the port is one statement, mostly one call of a function in the database: it happens
-whole or not at all, and no lock outlives a node that is paused or cut off. Calls that keep an order
-go through a lane of their own:
+whole or not at all, and no lock outlives a node that is paused or cut off. (A list is several, and
+only looks.) Calls that keep an order go through a lane of their own:
 
     commits      the belt's commits, one at a time, numbered
     membership   join, beat, claims, hand over
@@ -17,7 +17,8 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -30,16 +31,23 @@ from beltline.engine.records import (
     Batch,
     Beat,
     Claimed,
+    Collection,
     Format,
+    HeldCount,
+    HeldFilter,
+    HeldRequest,
     Message,
+    Released,
+    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
 )
-from beltline.stores.postgres import commits, partitions, reading, statements
+from beltline.stores.postgres import buffers, commits, listing, partitions, reading, statements
 from beltline.stores.postgres.address import Address
 from beltline.stores.postgres.commits import encoded
 from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
@@ -191,21 +199,17 @@ class PostgresStore:
             rows = await self._membership.rows(
                 statements.CLAIM, self._member(), number, now, limit, crashes, max_bytes
             )
-            # Until the runs are loaded this claim is under way: one that is asked for again after
-            # its answer was lost gives the same runs.
-            runs = await self._load([key for key, _ in rows if key is not None])
             self._claimed = number
-            return Claimed(runs, more=any(more for _, more in rows))
+            # A row without a key, at the end, tells that others are left.
+            runs = [reading.stored_run(row) for row in rows if row[0] is not None]
+            return Claimed(runs, more=len(runs) < len(rows))
 
     async def claim_one(self, key: bytes) -> StoredRun | None:
         async with self._call():
             taken = await self._membership.value(statements.CLAIM_ONE, self._member(), key)
-            return (await self._load([key]))[0] if taken else None
-
-    async def _load(self, keys: list[bytes]) -> list[StoredRun]:
-        if not keys:
-            return []
-        return [reading.stored_run(row) for row in await self._reads.rows(statements.LOAD, keys)]
+            if not taken:
+                return None
+            return reading.stored_run((await self._reads.rows(statements.LOAD, [key]))[0])
 
     async def next_ready_at(self) -> int | None:
         rows = await self._read(statements.NEXT_READY_AT)
@@ -231,14 +235,50 @@ class PostgresStore:
 
     # Buffers
 
-    async def release(self, source: str, version_id: int, now: int, limit: int) -> int:
-        rows = await self._change(statements.RELEASE, source, version_id, now, limit)
+    async def release(self, order: ReleaseOrder, now: int) -> Released:
+        window, due = order.window, order.due
+        rows = await self._change(
+            statements.RELEASE,
+            order.source,
+            *buffers.columns_of(order.versions),
+            *(order.limit, now),
+            *((window.name, window.at_most, window.every_ms) if window else (None, None, None)),
+            *((due.at, buffers.most_of(due), buffers.key_at(due.at)) if due else (None,) * 3),
+        )
+        return Released(*rows[0])
+
+    async def let_go(
+        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
+    ) -> int:
+        rows = await self._change(
+            statements.LET_GO, keys, *buffers.columns_of(versions), now, message
+        )
         return int(rows[0][0])
 
-    async def held(self, source: str | None) -> dict[str, int]:
-        return {
-            name: int(number) for name, number in await self._read(statements.COUNT_HELD, source)
-        }
+    async def collect(self, collection: Collection) -> bool:
+        collection.acceptance.check_scheduled()
+        rows = await self._change(statements.COLLECT, *buffers.collected(collection))
+        return bool(rows[0][0])
+
+    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
+        return int((await self._change(statements.PUT_FIRST, keys, first))[0][0])
+
+    async def held(self, source: str | None) -> dict[str, HeldCount]:
+        rows = await self._read(statements.COUNT_HELD, source)
+        return {name: HeldCount(number, oldest) for name, number, oldest in rows}
+
+    async def waiting(
+        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[HeldRequest]:
+        rows = await self._read(*buffers.waiting(filter, limit, after))
+        return [buffers.held_request(row) for row in rows]
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        return [StoredRequest(*row) for row in await self._read(statements.REQUESTS, keys)]
+
+    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
+        rows = await self._read(statements.EXPIRED, now, limit)
+        return [buffers.held_request(row) for row in rows]
 
     # What all nodes share
 
@@ -254,6 +294,8 @@ class PostgresStore:
             *(schedule, due_at),
             *(request.key, request.source, request.process, request.accepted_at),
             *(request.body, request.meta),
+            *(commits.encoded(request.line), request.passes_stopped),
+            *(request.place, request.expires_at),
             *((run.version_id, run.status, run.ready_at) if run else (None, None, None)),
         )
         return bool(rows[0][0])
@@ -296,8 +338,13 @@ class PostgresStore:
         return record, reading.stored_run((record.key, record.version_id, record.crashes, *row[9:]))
 
     async def runs(self, filter: RunFilter, limit: int) -> list[RunRecord]:
-        statement, values = reading.listing(filter, limit)
-        return [reading.run_record(row) for row in await self._read(statement, *values)]
+        return await self._at_home(self._page(filter, limit))
+
+    async def _page(self, filter: RunFilter, limit: int) -> list[RunRecord]:
+        now = round(time.time() * 1_000)
+        async with self._call(), self._reads.one() as lane:
+            page: list[RunRecord] = await lane.work(lambda db: listing.page(db, filter, limit, now))
+            return page
 
     async def counts(self) -> dict[str, int]:
         rows = await self._read(reading.COUNTS)
@@ -349,7 +396,7 @@ class PostgresStore:
     async def _tend(self, *, contract: bool) -> None:
         async def work(db: Any) -> None:
             now = await db.fetchval("SELECT beltline.now_ms()")
-            width = self._sharing.partition_ms
+            width = self._sharing.width_ms
             await partitions.cover(db, now - width, now + partitions.AHEAD * width, width)
             if self._sharing.keep_ms:
                 await partitions.drop_before(db, now - self._sharing.keep_ms)

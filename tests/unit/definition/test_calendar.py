@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from beltline.core.calendar import CalendarError, read_cron, read_hours, read_zone
+from beltline.definition.calendar import CalendarError, read_cron, read_hours, read_zone
 
 BERLIN, MOSCOW = "Europe/Berlin", "Europe/Moscow"
 
