@@ -67,6 +67,7 @@ async def test_what_waits_is_carried_to_its_end_by_the_new_hub(
     new = address("postgres", "hub", postgres_server, tmp_path)
     async with running_hub(home, url=old, durable=False) as hub:
         assert await publish_files(home, hub.processes) == []
+        await hub.hub.buffers().pause("waiting")
         done = await send(hub, "waiting", b'{"for":"0s","name":"done"}')
         brief = await send(hub, "waiting", b'{"for":"1s","name":"brief"}')
         long = await send(hub, "waiting", b'{"for":"9h","name":"long"}')

@@ -172,7 +172,7 @@ async def test_what_is_old_is_dropped_and_what_is_open_stays(store: PostgresStor
             changes=[RunChange(key_at(old, 2), "completed", None, owned=False)],
         )
     )
-    assert await release(store, 9, source="form") == 1
+    assert await release(store, 9, source="form", process="deal") == 1
     assert (await store.run(key_at(old, 3)))[1] is not None
     assert await db.fetchval("SELECT count(*) FROM beltline.finished_default") == 1
     # What has ended meanwhile goes the next time, and nothing else.

@@ -91,7 +91,7 @@ class Store(Protocol):
 
         Those of them that a window had let go, and that were perhaps never called for (they have at
         most one journal row), count in their window as uses of now. On a store of one node, whose
-        clock may have been set meanwhile, windows of up to `FULL_WINDOW_MS` begin full.
+        clock may have been set meanwhile, such windows of up to `FULL_WINDOW_MS` begin full.
         """
         ...
 

@@ -38,10 +38,11 @@ FIRED_AT = "SELECT due_at FROM firing WHERE schedule = ?"
 
 
 # After a start nobody knows what was called for just before the end, nor whether the clock was set:
-# windows that are not long begin full, and count what they let go and was perhaps not called for.
+# windows of releases begin full where they are not long, and count what they let go and was perhaps
+# not called for where they are.
 BEGIN_FULL = (
     "INSERT INTO allowance_use (name, at, uses) SELECT name, max(last_at, ?1), ?3 FROM allowance"
-    " WHERE every_ms BETWEEN 1 AND ?2"
+    " WHERE name LIKE 'release %' AND every_ms BETWEEN 1 AND ?2"
 )
 COUNT_AGAIN = (
     "INSERT INTO allowance_use (name, at, uses)"
@@ -52,7 +53,7 @@ COUNT_AGAIN = (
     " AND (SELECT count(*) FROM (SELECT 1 FROM journal WHERE run = request.key LIMIT 2)) < 2"
     " GROUP BY allowance.name"
 )
-ALL_OF_IT = 2**40
+ALL_OF_IT = 2_000_000_000
 
 # The time of day when this process began to look, less the time that had passed: from there on only
 # the time that passes counts, whatever the clock is set to.
