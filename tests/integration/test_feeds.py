@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from aiohttp import web
 
 from tests.servers.s3 import BUCKET, KEY_ID, s3_service
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "price-list"
 PROCESS = """\
 process: lead
 steps:
@@ -207,6 +209,26 @@ async def test_a_schedule_a_file_an_address_a_database_and_a_bucket(home: Path) 
             assert await hub.process.wait() == 0
     assert (home / "in/done/leads.csv").exists()
     assert "done/lead.json" in store.objects
+
+
+async def test_the_example_of_a_price_list(tmp_path: Path) -> None:
+    home = tmp_path / "prices"
+    shutil.copytree(EXAMPLE, home)
+    source = home / "sources/prices.yaml"
+    source.write_text(source.read_text("utf-8").replace("5s", "1s"), encoding="utf-8")
+    async with serving(home) as (hub, _):
+        prices = set()
+        for run in await hub.completed("prices", 3):
+            row = (await hub.get(f"/api/v1/runs/{run['id']}"))["document"]["row"]
+            prices.add((row["sku"], row["price"], row["from"]))
+        assert prices == {
+            ("A-100", 12.5, "prices.csv, row 1"),
+            ("A-200", 7.9, "prices.csv, row 2"),
+            ("B-100", 149, "prices.csv, row 3"),
+        }
+        async with hub.session.post("/api/v1/sources/reminder/run-now") as answer:
+            assert answer.status == 202
+        await hub.completed("reminder")
 
 
 async def test_a_file_comes_once_whatever_is_killed(home: Path) -> None:
