@@ -124,6 +124,7 @@ class Running(msgspec.Struct):
                     self.processes.newest,
                     hub.holds_back,
                     hub.limits,
+                    hub.backlogs,
                 )
                 for source in self.files.sources.values()
             ]

@@ -124,11 +124,13 @@ class S3Service:
         listed += "".join(
             f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in folders
         )
-        token = f"<NextContinuationToken>{escape(contents[-1])}</NextContinuationToken>"
+        token = ""
+        if more:
+            token = f"<NextContinuationToken>{escape(contents[-1])}</NextContinuationToken>"
         return _xml(
             f"<ListBucketResult {_NAMESPACE}><Name>{BUCKET}</Name><KeyCount>{len(contents)}"
             f"</KeyCount><IsTruncated>{'true' if more else 'false'}</IsTruncated>"
-            f"{token if more else ''}{listed}</ListBucketResult>"
+            f"{token}{listed}</ListBucketResult>"
         )
 
 

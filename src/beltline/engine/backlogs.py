@@ -37,13 +37,20 @@ class Backlogs:
         """By how many requests the source's buffer is too full for one more; 0 where it has room,
         or where nobody can tell.
         """
+        room = await self.room(source)
+        return 0 if room is None else max(0, 1 - room)
+
+    async def room(self, source: Source) -> int | None:
+        """How many requests more the source's buffer holds, below 0 where it holds too many; None
+        where it has no bound.
+        """
         backlog = source.buffering.backlog
         if backlog is None:
-            return 0
+            return None
         count = self._counts.setdefault(source.name, _Count())
         if self._clock.now() >= count.until and not count.is_asking:
             await self._ask(source.name, count)
-        return max(0, count.number + count.accepted + 1 - backlog.most)
+        return backlog.most - count.number - count.accepted
 
     def accepted(self, source: Source) -> None:
         """One more was put into the source's buffer here."""

@@ -20,6 +20,7 @@ import msgspec
 from beltline.core.limits import Limits
 from beltline.core.model import Process
 from beltline.definition.source import Source
+from beltline.engine.backlogs import Backlogs
 from beltline.engine.intake import Intake
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound, Store
@@ -31,6 +32,12 @@ from beltline.sources.request import Offered, check_value, new_request
 
 IDENTITY_MS = 30 * 86_400_000  # how long a feed's own identities are told apart
 MEMORY = "source"  # the space of what feeds remember
+
+_IDENTITY_TAKEN = RequestRefused(
+    409,
+    "identity-taken",
+    "The identity of this request belongs to another one, which had another body.",
+)
 
 
 class NotTaken(Exception):
@@ -94,6 +101,7 @@ class Door:
         newest: Callable[[str], tuple[int, Process]],
         holds: Callable[[Source], Awaitable[bool]],
         limits: Limits,
+        backlogs: Backlogs | None = None,
     ) -> None:
         self.source = source
         self.state = FeedState()
@@ -103,6 +111,7 @@ class Door:
         self._newest = newest
         self._holds = holds
         self._limits = limits
+        self._backlogs = backlogs
 
     async def offer(
         self, value: Any, *, meta: dict[str, Any] | None = None, identity: str | None = None
@@ -119,10 +128,27 @@ class Door:
     async def offer_many(
         self, offerings: Sequence[Offering]
     ) -> list[Accepted | Repeat | RequestRefused]:
-        """Takes requests in, in their order and with one wait for all of them. Gives the answer to
-        each. Raises `NotTaken` where any may be taken later: the others may have been taken.
+        """Takes requests in, in their order and with one wait for all that there is room for. Gives
+        the answer to each. Raises `NotTaken` where any may be taken later: the others may have been
+        taken.
         """
-        held = await self._holds(self.source)
+        given: list[Accepted | Repeat | RequestRefused] = []
+        while len(given) < len(offerings):
+            held = await self._holds(self.source)
+            room = await self._room() if held else None
+            given += await self._offer_some(offerings[len(given) :][:room], held)
+        return given
+
+    async def _room(self) -> int | None:
+        """How many more the source's buffer holds; None where it has no bound."""
+        room = None if self._backlogs is None else await self._backlogs.room(self.source)
+        if room is not None and room < 1:
+            raise NotTaken("as many requests wait already as the source's backlog holds")
+        return room
+
+    async def _offer_some(
+        self, offerings: Sequence[Offering], held: bool
+    ) -> list[Accepted | Repeat | RequestRefused]:
         prepared = [self._prepared(one, held) for one in offerings]
         # Each is handed over before any is waited for, so that they keep their order.
         waiting = [
@@ -137,9 +163,14 @@ class Door:
             answer = next(answers)
             if isinstance(answer, Refused):
                 raise NotTaken(answer.reason)
-            given.append(answer)
             if isinstance(answer, Accepted):
                 self.brought()
+                if held and self._backlogs is not None:
+                    self._backlogs.accepted(self.source)
+            elif self.source.identity is not None and not answer.same_body:
+                given.append(_IDENTITY_TAKEN)
+                continue
+            given.append(answer)
         return given
 
     def _prepared(

@@ -63,6 +63,7 @@ class Looking:
             hub.processes.newest,
             hub.holds_back,
             self.limits,
+            hub.backlogs,
         )
         around = Surroundings(
             home=self.home,
@@ -102,3 +103,8 @@ class Looking:
     async def bodies(self) -> list[Any]:
         """The requests that were brought, the oldest first."""
         return [one["request"] for one in await self.requests()]
+
+    async def bodies_held(self) -> int:
+        """How many requests wait in the source's buffer."""
+        held = (await self.stage.store.held(self.source.name)).get(self.source.name)
+        return 0 if held is None else held.number

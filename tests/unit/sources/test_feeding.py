@@ -10,13 +10,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from beltline.definition.source import Source
+from beltline.engine.records import Repeat
+from beltline.engine.work import Accepted
 from beltline.sources.door import Door, Feed, FeedTrouble, NotTaken, Offering
 from beltline.sources.feeding import Feeds
+from beltline.sources.feeds import feed_of, missing_extras
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.rounds import Rounds
 from tests.unit.api.stage import NOW, Stage
-from tests.unit.sources.looking import Looking
+from tests.unit.sources.looking import Looking, source_of
 
+PIP = "pip install beltline"
 TEXT = "source: drop\nkind: files\nprocess: lead\nfolder: in\nevery: 10s\n"
 
 
@@ -224,3 +228,54 @@ async def test_what_is_no_request_is_refused_and_the_others_are_taken(
     assert door.state.brought == 2
     with pytest.raises(RequestRefused):
         await door.offer(value)
+
+
+async def test_a_full_backlog_lets_in_what_there_is_room_for(stage: Stage, tmp_path: Any) -> None:
+    text = TEXT + "release: paused\nbacklog: 3\n"
+    looking = Looking(stage, text, tmp_path)
+    stage.add_source(text)
+    offerings = [Offering({"n": n}, {}, str(n)) for n in range(5)]
+    with pytest.raises(NotTaken, match="backlog"):
+        await looking.door.offer_many(offerings)
+    assert await looking.bodies_held() == 3
+    await stage.ask("POST", "/api/v1/buffers/drop/release", {"count": 2})
+    stage.clock.time += 2_000  # what is known of the backlog is a second old at most
+    answers = await looking.door.offer_many(offerings)
+    assert [isinstance(one, Repeat) for one in answers] == [True] * 3 + [False] * 2
+    assert looking.door.state.brought == 5
+
+
+async def test_another_body_under_an_identity_of_the_file_is_refused(
+    stage: Stage, tmp_path: Any
+) -> None:
+    text = TEXT + 'identity: {by: "{{ request.id }}"}\n'
+    door = Looking(stage, text, tmp_path).door
+    first, same, other = await door.offer_many(
+        [Offering({"id": 1, "n": 1}), Offering({"id": 1, "n": 1}), Offering({"id": 1, "n": 2})]
+    )
+    assert isinstance(first, Accepted)
+    assert same == Repeat(first.key, same_body=True)
+    assert isinstance(other, RequestRefused)
+    assert other.status == 409
+
+
+@pytest.mark.parametrize(
+    ("rest", "package", "command"),
+    [
+        ("kind: files\ns3: {connection: a, bucket: abc}", "obstore", f"{PIP}[files]"),
+        ("kind: poll\nsql: {connection: a, query: select 1}", "sqlalchemy", f"{PIP}[sql]"),
+    ],
+)
+def test_what_is_not_installed_is_told(
+    rest: str, package: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of(f"source: a\nprocess: lead\nevery: 1m\n{rest}\n")
+    assert missing_extras(source) == []
+    monkeypatch.setattr(
+        "beltline.sources.feeds.find_spec", lambda name: None if name == package else name
+    )
+    assert missing_extras(source) == [command]
+    unused: Any = None
+    with pytest.raises(FeedTrouble, match="not installed"):
+        feed_of(source, unused, unused)
+    assert missing_extras(source_of(TEXT)) == []
