@@ -128,7 +128,8 @@ class Worker:
 
     async def release(self) -> None:
         """Lets some requests out of the buffer."""
-        self.book.released += await release(self.store, 3)
+        released = await release(self.store, 3)  # others count meanwhile
+        self.book.released += released
 
     async def share(self) -> None:
         """What is counted and fired for all."""

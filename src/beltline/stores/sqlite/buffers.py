@@ -66,7 +66,7 @@ COUNT_HELD = "SELECT source, count(*), min(key) FROM held GROUP BY source"
 COUNT_HELD_BY = "SELECT source, count(*), min(key) FROM held WHERE source = ? GROUP BY source"
 
 _SHOWN = (
-    "held.key, held.source, process, held.line, place, expires_at,"
+    " held.key, held.source, process, held.line, place, expires_at,"
     " CASE WHEN is_head THEN NULL ELSE line.head END"
     " FROM held LEFT JOIN line ON line.source = held.source AND line.line = held.line"
 )
@@ -74,7 +74,7 @@ REQUESTS = (
     "SELECT key, source, process, accepted_at, body, meta FROM request"
     " WHERE key IN (SELECT value FROM carray(?)) ORDER BY key"
 )
-EXPIRED = f"SELECT {_SHOWN} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+EXPIRED = f"SELECT{_SHOWN} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
 
 
 def release(db: apsw.Connection, order: ReleaseOrder, now: int) -> Released:
@@ -199,7 +199,7 @@ def waiting(
     if after is not None:
         tests.append("(place, held.key) > (?, ?)")
         values += after
-    statement = f"SELECT {_SHOWN} WHERE {' AND '.join(tests)} ORDER BY place, held.key LIMIT ?"
+    statement = f"SELECT{_SHOWN} WHERE {' AND '.join(tests)} ORDER BY place, held.key LIMIT ?"
     return [HeldRequest(*row) for row in db.execute(statement, (*values, limit))]
 
 
