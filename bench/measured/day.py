@@ -20,13 +20,14 @@ import asyncpg
 from beltline.composition import Running, publish_files, running_hub
 from beltline.core.inputs import Cancel, encode_command
 from beltline.core.limits import PRODUCTION
+from beltline.engine.records import HeldFilter
 from beltline.engine.work import Accepted
 from beltline.settings import open_home
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
-from beltline.sources.webhook import Webhook
 from bench import lead
 from bench.measured import process
-from bench.measured.load import HEADERS
+from bench.measured.load import HEADERS, webhook_of
 
 SENDERS = 256  # that wait for their 202 at the same time
 HELD_IN = 10  # one lead in so many is held and released
@@ -50,7 +51,7 @@ class Senders:
     def __init__(self, running: Running) -> None:
         self._running = running
         self._webhooks = {
-            name: Webhook(source, lambda _: None) for name, source in running.files.sources.items()
+            name: webhook_of(source) for name, source in running.files.sources.items()
         }
 
     async def send(self, source: str, numbers: Iterable[int]) -> list[bytes]:
@@ -67,10 +68,11 @@ class Senders:
     async def _one(self, source: str, number: int) -> bytes:
         node, webhook = self._running.node, self._webhooks[source]
         key, now = node.intake.new_key()
-        held = webhook.source.release == "paused"
+        held = webhook.source.buffering.holds
         received = Received(HEADERS, lead.lead_json(number), now)
-        request = webhook.read(received, key, held=held, limits=PRODUCTION)
-        version_id, definition = self._running.processes.newest(webhook.source.process)
+        taken = webhook.read(received, key, PRODUCTION)
+        request = new_request(webhook.source, taken.offered, held=held, limits=PRODUCTION)
+        version_id, definition = self._running.processes.newest(request.process)
         answer = await node.intake.submit(request, version_id, None if held else definition)
         assert isinstance(answer, Accepted), answer
         return key
@@ -85,7 +87,7 @@ async def one_round(running: Running, senders: Senders, numbers: range) -> None:
     some.update(numbers[1::WAITS_IN])
     ends = [node.watch(key) for key in (*held, *waiting)]
     await senders.send("known-leads", (number for number in numbers if number not in some))
-    while await running.hub.buffers().release("held-leads", PRODUCTION.batch):
+    while await running.hub.buffers().release(HeldFilter("held-leads"), PRODUCTION.batch):
         node.loader.wake()
     for key in waiting:
         await store.post(key, encode_command(Cancel("enough", "bench")), node.clock.now())

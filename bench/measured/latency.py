@@ -20,11 +20,12 @@ from beltline.composition import Running, publish_files, running_hub
 from beltline.core.limits import PRODUCTION
 from beltline.engine.work import Accepted
 from beltline.settings import open_home
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 from bench import lead, machine
 from bench.measured import process
-from bench.measured.load import HEADERS
+from bench.measured.load import HEADERS, webhook_of
 
 WARM_UP = 100
 ROUND = 50  # requests between two looks at the cost of a commit
@@ -42,8 +43,9 @@ async def one(running: Running, webhook: Webhook, number: int) -> tuple[float, f
     began = time.perf_counter()
     key, now = node.intake.new_key()
     received = Received(HEADERS, lead.lead_json(number), now)
-    request = webhook.read(received, key, held=False, limits=PRODUCTION)
-    version_id, definition = running.processes.newest(webhook.source.process)
+    taken = webhook.read(received, key, PRODUCTION)
+    request = new_request(webhook.source, taken.offered, held=False, limits=PRODUCTION)
+    version_id, definition = running.processes.newest(request.process)
     rest = node.watch(key)
     answer = await node.intake.submit(request, version_id, definition)
     accepted = time.perf_counter()
@@ -93,7 +95,8 @@ async def carry(home: Path, count: int, url: str | None) -> dict[str, Any]:
         lone_commits(home, url) as commit_times_ms,
     ):
         await publish_files(open_home(home), running.processes)
-        webhook = Webhook(running.files.sources["leads"], lambda _: None)
+        source = running.files.sources["leads"]
+        webhook = webhook_of(source)
         process.settle_memory()
         for number in range(WARM_UP):
             await one(running, webhook, number)

@@ -21,6 +21,8 @@ import msgspec
 from beltline.cli.opening import Opened, opened_store
 from beltline.composition import publish_files, running_hub
 from beltline.core.limits import PRODUCTION
+from beltline.definition.source import Source
+from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import RunIds
 from beltline.engine.records import (
     Acceptance,
@@ -31,6 +33,7 @@ from beltline.engine.records import (
     RunFilter,
 )
 from beltline.settings import open_home
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Webhook
 from bench import lead
@@ -42,14 +45,21 @@ HEADERS = ((b"content-type", b"application/json"), (b"user-agent", b"bench"))
 Journals = list[list[tuple[int, bytes]]]
 
 
+def webhook_of(source: Source) -> Webhook:
+    """A source of the bench's home at work."""
+    assert isinstance(source.way, WebhookWay)
+    return Webhook(source, source.way, lambda _: None)
+
+
 def requests(opened: Opened, source: str, numbers: range, *, held: bool) -> Iterator[NewRequest]:
     """The leads with these numbers as the source's requests."""
-    webhook = Webhook(opened.files.sources[source], lambda _: None)
+    webhook = webhook_of(opened.files.sources[source])
     ids = RunIds(os.urandom)
     for number in numbers:
         now = opened.clock.now()
         received = Received(HEADERS, lead.lead_json(number), now)
-        yield webhook.read(received, ids.new_key(now), held=held, limits=PRODUCTION)
+        taken = webhook.read(received, ids.new_key(now), PRODUCTION)
+        yield new_request(webhook.source, taken.offered, held=held, limits=PRODUCTION)
 
 
 async def fill(
@@ -79,7 +89,7 @@ async def load(
     async with opened_store(home, url) as opened:
         await opened.store.join()
         await publish_files(opened.home, opened.processes)
-        version_id, _ = opened.processes.newest(opened.files.sources[source].process)
+        version_id, _ = opened.processes.newest(opened.files.sources[source].processes[0])
         numbers = range(first, first + count)
 
         def held(_: int, request: NewRequest) -> Acceptance:

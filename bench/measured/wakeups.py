@@ -27,12 +27,12 @@ async def carry(home: Path, url: str, count: int) -> dict[str, Any]:
     async with running_hub(open_home(home), url=url) as running, opened_store(home, url) as other:
         await publish_files(open_home(home), running.processes)
         keys = await Senders(running).send(SOURCE, range(count))
-        version_id, _ = running.processes.newest(running.files.sources[SOURCE].process)
+        versions = running.processes.usable(running.files.sources[SOURCE].processes)
         process.settle_memory()
         for key in sorted(keys):  # the oldest is released first
             end = running.node.watch(key)
             began = time.perf_counter()
-            released = await other.store.release(SOURCE, version_id, other.clock.now(), 1)
+            released = await other.store.let_go([key], versions, other.clock.now(), None)
             assert released == 1, "nothing was held any more"
             status = await end.wait()
             assert status == "completed", status

@@ -20,12 +20,13 @@ import msgspec
 import structlog
 
 from beltline.api.hub import Hub
+from beltline.blobs.folder import BlobFolder
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.finding import Finding
 from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
 from beltline.engine.memory import StoredMemory
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
@@ -34,6 +35,10 @@ from beltline.logs import Redaction, report, run_logger
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
 from beltline.sdk import Connection, Secret
 from beltline.settings import Home, Settings, SettingsError, secret_reader
+from beltline.sources.door import Door
+from beltline.sources.feeding import Feeds
+from beltline.sources.feeds import feed_of
+from beltline.sources.surroundings import Surroundings as FeedSurroundings
 from beltline.stores import StoreUnreachable, open_store
 from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
 from beltline.transports.event import EventTransport, Surroundings
@@ -83,7 +88,7 @@ class Connections:
             kind=file.kind,
             address=file.address,
             secret=None if secret is None else Secret(secret),
-            options={"private_addresses": file.private_addresses},
+            options={"private_addresses": file.private_addresses, "user": file.user},
         )
         self._ready[name] = ready
         return ready
@@ -91,9 +96,7 @@ class Connections:
 
 def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
     """The buffers of a home's sources."""
-    paused = frozenset(name for name, source in files.sources.items() if source.release == "paused")
-    processes = {name: source.process for name, source in files.sources.items()}
-    return Buffers(store, book, clock, processes, paused)
+    return Buffers(store, book, clock, files.sources)
 
 
 class Running(msgspec.Struct):
@@ -107,6 +110,29 @@ class Running(msgspec.Struct):
     redaction: Redaction
     ended: asyncio.Future[None]
     stop_by: float | None = None  # by the loop's clock; set when a stop was asked for
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Lets the sources that fetch for themselves look, until the block ends."""
+        hub, feeds = self.hub, self.hub.feeds
+        feeds.start(
+            [
+                Door(
+                    source,
+                    self.store,
+                    self.node.intake,
+                    self.processes.newest,
+                    hub.holds_back,
+                    hub.limits,
+                    hub.backlogs,
+                )
+                for source in self.files.sources.values()
+            ]
+        )
+        try:
+            yield
+        finally:
+            await feeds.stop()
 
 
 @asynccontextmanager
@@ -127,7 +153,9 @@ async def running_hub(
     async with AsyncExitStack() as opened:
         store = await _open(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
-        running, transport = _construct(home, files, store, redaction or Redaction())
+        http = OutgoingClient()
+        opened.push_async_callback(http.close)
+        running, transport = _construct(home, files, store, redaction or Redaction(), http)
         opened.push_async_callback(transport.close)
         await _join(running.node)
         await _load(running.processes)
@@ -224,7 +252,7 @@ async def _hand_over(store: Store) -> None:
 
 
 def _construct(
-    home: Home, files: HomeFiles, store: Store, redaction: Redaction
+    home: Home, files: HomeFiles, store: Store, redaction: Redaction, http: OutgoingClient
 ) -> tuple[Running, EventTransport]:
     limits = home.settings.effective_limits()
     clock = SystemClock()
@@ -242,7 +270,7 @@ def _construct(
     node = Node(
         store=store,
         transport=transport,
-        processes=processes,
+        definitions=Definitions(processes, files.sources),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
@@ -250,6 +278,16 @@ def _construct(
         new_reply=AsyncioReply,
         report=report,
         limits=limits,
+    )
+
+    around = FeedSurroundings(
+        home=home.path,
+        clock=clock,
+        new_bell=partial(AsyncioBell, clock),
+        connection=connections.get,
+        http=http,
+        limits=limits,
+        wake_runs=lambda: hub.wake_runs(),  # noqa: PLW0108 - the hub is made below
     )
     hub = Hub(
         node=node,
@@ -261,6 +299,13 @@ def _construct(
         clock=clock,
         limits=limits,
         secret=_lenient(secret_reader()),
+        blobs=BlobFolder(home.data / "blobs"),
+        feeds=Feeds(
+            lambda source, door: feed_of(source, door, around),
+            clock,
+            partial(AsyncioBell, clock),
+            redaction.clean,
+        ),
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), transport

@@ -51,9 +51,16 @@ def read_home(home: Home) -> HomeFiles:
         if one.connection is not None:
             connections[one.connection.name] = one.connection
     processes = [path.stem for path in home.files("processes", *DEFINITIONS)]
+    accounts = [path.stem for path in home.files("connections", *DEFINITIONS)]
     sources: dict[str, Source] = {}
     for path in home.files("sources", *DEFINITIONS):
-        other = read_source(_text(path), name=path.stem, file=str(path), processes=processes)
+        other = read_source(
+            _text(path),
+            name=path.stem,
+            file=str(path),
+            processes=processes,
+            connections=accounts,
+        )
         findings.extend(other.findings)
         if other.source is not None:
             sources[other.source.name] = other.source

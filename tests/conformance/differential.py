@@ -21,6 +21,7 @@ from beltline.engine.records import (
     JournalRow,
     Message,
     NewRun,
+    ReleaseOrder,
     Repeat,
     RunChange,
     RunFilter,
@@ -48,6 +49,7 @@ class Stream:
     def __init__(self, seed: int) -> None:
         self.chance = Random(f"stream {seed}")
         self.model = Model()
+        self.paused: set[str] = set()
         self.number = 0
         self.now = 1_000
         self.versions = 0
@@ -234,8 +236,10 @@ class Stream:
         source, version, limit = self.chance.choice(SOURCES), 2, self.chance.randint(0, 4)
         # All of one release are ready at one time; a claim that meets them takes them all.
         at = self._time()
-        self.model.release(source, version, at, limit)
-        return lambda store: store.release(source, version, at, limit)
+        order = ReleaseOrder(source, dict.fromkeys(PROCESSES, version), limit)
+        if source not in self.paused:
+            self.model.release(source, version, at, limit)
+        return lambda store: store.release(order, at)
 
     # Looks
 
@@ -327,6 +331,7 @@ class Stream:
         which = chance.randint(0, 5)
         token = TokenRecord(b"%032d" % which, "viewer", f"name {now}", which % 3)
         if chance.random() < 0.5:
+            (self.paused.add if state == "paused" else self.paused.discard)(source)
             return lambda store: store.set_source_state(source, state)
         return lambda store: store.put_token(token)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from beltline.core.run import Status
 from beltline.engine.ports import Store
 from beltline.engine.records import (
     Acceptance,
     Batch,
+    Due,
     JournalRow,
     NewRequest,
     NewRun,
+    ReleaseOrder,
     RunChange,
     StoredRun,
+    Window,
 )
 
 ANY_SIZE = 10**12  # more bytes than any test stores
@@ -23,31 +28,18 @@ def key(number: int) -> bytes:
     return number.to_bytes(6, "big") + b"\x70" + bytes(9)
 
 
-def new_request(
-    number: int,
-    *,
-    source: str = "site-form",
-    process: str = "deal-intake",
-    accepted_at: int = 1_000,
-    body: bytes | None = None,
-    identity: str | None = None,
-    identity_until: int = 0,
-    body_hash: bytes = b"",
-    held: bool = False,
-) -> NewRequest:
-    """A request whose body tells its number."""
-    return NewRequest(
-        key=key(number),
-        source=source,
-        process=process,
-        accepted_at=accepted_at,
-        body=b'{"number":%d}' % number if body is None else body,
-        meta=b'{"source":"%s"}' % source.encode(),
-        body_hash=body_hash,
-        identity=identity,
-        identity_until=identity_until,
-        held=held,
-    )
+def new_request(number: int, *, body: bytes | None = None, **fields: Any) -> NewRequest:
+    """A request whose body tells its number; `fields` are others than usual."""
+    source = fields.get("source", "site-form")
+    usual = {
+        "key": key(number),
+        "source": source,
+        "process": "deal-intake",
+        "accepted_at": 1_000,
+        "body": b'{"number":%d}' % number if body is None else body,
+        "meta": b'{"source":"%s"}' % source.encode(),
+    }
+    return NewRequest(**(usual | fields))
 
 
 def started(
@@ -76,9 +68,30 @@ def moving(number: int) -> Acceptance:
     return started(new_request(number))
 
 
-def held(number: int, source: str = "site-form") -> Acceptance:
+def held(number: int, source: str = "site-form", **how: Any) -> Acceptance:
     """The acceptance of a request that waits in its source's buffer."""
-    return Acceptance(new_request(number, source=source, held=True))
+    return Acceptance(new_request(number, source=source, held=True, **how))
+
+
+async def release(
+    store: Store,
+    limit: int,
+    *,
+    source: str = "site-form",
+    version: int = VERSION,
+    now: int = 5,
+    process: str = "deal-intake",
+    window: Window | None = None,
+    due: Due | None = None,
+) -> int:
+    """Lets held requests of one process go; gives their number."""
+    order = ReleaseOrder(source, {process: version}, limit, window, due)
+    return (await store.release(order, now)).number
+
+
+async def held_counts(store: Store, source: str | None = None) -> dict[str, int]:
+    """How many requests each source holds."""
+    return {name: count.number for name, count in (await store.held(source)).items()}
 
 
 async def accept(store: Store, *acceptances: Acceptance) -> None:

@@ -26,6 +26,7 @@ from beltline.engine.records import (
     Batch,
     JournalRow,
     NewRun,
+    ReleaseOrder,
     Repeat,
     RunChange,
     RunFilter,
@@ -216,8 +217,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(source=SOURCES, version_id=st.integers(1, 3), now=TIMES, limit=st.integers(0, 3))
     def release(self, source: str, version_id: int, now: int, limit: int) -> None:
+        order = ReleaseOrder(source, {"deal-intake": version_id}, limit)
         expected = self.model.release(source, version_id, now, limit)
-        assert self.wait(self.store.release(source, version_id, now, limit)) == expected
+        assert self.wait(self.store.release(order, now)).number == expected
 
     @rule(clean=st.booleans())
     def restart(self, clean: bool) -> None:

@@ -12,7 +12,15 @@ import pytest
 from beltline.engine.ports import Store
 from beltline.engine.records import Acceptance, Batch, JournalRow, NewRun, RunChange
 from tests.conformance.conftest import Nodes
-from tests.conformance.store_rows import ANY_SIZE, VERSION, held, key, new_request, started
+from tests.conformance.store_rows import (
+    ANY_SIZE,
+    VERSION,
+    held,
+    key,
+    new_request,
+    release,
+    started,
+)
 
 TURNS = 800  # of each node
 LEADS = 40  # identities
@@ -120,7 +128,7 @@ class Worker:
 
     async def release(self) -> None:
         """Lets some requests out of the buffer."""
-        released = await self.store.release("site-form", VERSION, 5, 3)
+        released = await release(self.store, 3)  # others count meanwhile
         self.book.released += released
 
     async def share(self) -> None:

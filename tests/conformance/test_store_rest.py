@@ -24,11 +24,13 @@ from tests.conformance.store_rows import (
     claim,
     claimed,
     held,
+    held_counts,
     key,
     moving,
     new_request,
     numbers,
     ready,
+    release,
     started,
 )
 
@@ -37,20 +39,20 @@ from tests.conformance.store_rows import (
 
 async def test_release_gives_the_oldest_requests_of_a_source_a_run(store: Store) -> None:
     await accept(store, *(held(number) for number in (4, 1, 3, 2)), held(0, "other"))
-    assert await store.held(None) == {"site-form": 4, "other": 1}
-    assert await store.release("site-form", 9, 500, 3) == 3
-    assert await store.held(None) == {"site-form": 1, "other": 1}
+    assert await held_counts(store) == {"site-form": 4, "other": 1}
+    assert await release(store, 3, version=9, now=500) == 3
+    assert await held_counts(store) == {"site-form": 1, "other": 1}
     assert await store.next_ready_at() == 500
     runs = await claim(store, 500, 9)
     assert numbers(run.key for run in runs) == [1, 2, 3]
     assert runs[0] == StoredRun(
         key(1), 9, 0, new_request(1).body, new_request(1).meta, entries=[], messages=[]
     )
-    assert await store.release("site-form", 9, 500, 3) == 1
-    assert await store.release("site-form", 9, 500, 3) == 0
-    assert await store.release("nowhere", 9, 500, 3) == 0
-    assert await store.held("site-form") == {}
-    assert await store.held("other") == {"other": 1}
+    assert await release(store, 3, version=9, now=500) == 1
+    assert await release(store, 3, version=9, now=500) == 0
+    assert await release(store, 3, source="nowhere", version=9, now=500) == 0
+    assert await held_counts(store, "site-form") == {}
+    assert await held_counts(store, "other") == {"other": 1}
 
 
 async def test_a_held_request_has_no_run(store: Store, reopen: Reopen) -> None:
@@ -76,8 +78,8 @@ async def test_a_held_request_has_no_run(store: Store, reopen: Reopen) -> None:
 
 async def test_releasing_nothing_is_allowed(store: Store) -> None:
     await accept(store, held(1))
-    assert await store.release("site-form", 9, 0, 0) == 0
-    assert await store.held(None) == {"site-form": 1}
+    assert await release(store, 0, version=9, now=0) == 0
+    assert await held_counts(store) == {"site-form": 1}
 
 
 # Processes
@@ -233,7 +235,7 @@ async def test_counts_follow_the_runs(store: Store) -> None:
     assert await store.counts() == {"ready": 1, "owned": 2, "held": 3, "stopped": 0}
     await change(store, 1, "stopped")
     await change(store, 2, "completed")
-    await store.release("site-form", VERSION, 0, 1)
+    await release(store, 1, version=VERSION, now=0)
     assert await store.counts() == {"ready": 2, "owned": 0, "held": 2, "stopped": 1}
     await store.claim_one(key(1))
     assert await store.counts() == {"ready": 2, "owned": 1, "held": 2, "stopped": 1}
@@ -329,7 +331,7 @@ async def test_a_backup_is_a_whole_store(store: Store, kind: str, tmp_path: Path
     try:
         assert await copy.run(key(1)) == await store.run(key(1))
         assert await copy.newest_versions() == await store.newest_versions()
-        assert await copy.held(None) == {"site-form": 1}
+        assert await held_counts(copy) == {"site-form": 1}
         with pytest.raises(NotFound):
             await copy.run(key(3))
     finally:

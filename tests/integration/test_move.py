@@ -19,7 +19,15 @@ from beltline.stores.transfer import tables
 from beltline.stores.transfer.postgres import PostgresRows, PostgresWriting
 from beltline.stores.transfer.sqlite import SqliteRows, SqliteWriting
 from beltline.stores.transfer.tables import TABLES, MoveFailed, Row, Table
-from tests.conformance.store_rows import accept, claim, key, new_request, ready, started
+from tests.conformance.store_rows import (
+    accept,
+    claim,
+    key,
+    new_request,
+    ready,
+    release,
+    started,
+)
 from tests.integration.moved_stores import (
     LARGE,
     LONG_MS,
@@ -56,6 +64,8 @@ async def test_everything_is_moved(
         "run": 13,
         "journal": 15,
         "held": 3,
+        "line": 0,
+        "due": 0,
         "identity": 1,
         "inbox": 4,
         "allowance": 1,
@@ -111,7 +121,9 @@ async def test_the_new_store_goes_on_where_the_old_one_was(
     assert answers == [Repeat(key(20), same_body=True)]
     assert (await store.allow("portal", 9, 5, LONG_MS)).granted == 2
     assert not await store.fire("nightly", 500, ready(41))
-    assert await store.release("site-form", 3, 0, 99) == 2
+    assert await release(store, 99, version=3) == 0  # it is paused
+    await store.set_source_state("site-form", "released")
+    assert await release(store, 99, version=3, now=0) == 2
     assert [run.key for run in await claim(store, 0, 99)] == [key(3), key(4)]
     await store.close()
 

@@ -12,7 +12,7 @@ import pytest
 from beltline.composition import Running, publish_files, running_hub
 from beltline.core.inputs import Retry, encode_command
 from beltline.core.run import Status
-from beltline.engine.records import NewRequest
+from beltline.engine.records import HeldFilter, NewRequest
 from beltline.settings import Home, open_home
 from beltline.stores import open_store
 from beltline.stores.postgres.address import read_address
@@ -67,6 +67,7 @@ async def test_what_waits_is_carried_to_its_end_by_the_new_hub(
     new = address("postgres", "hub", postgres_server, tmp_path)
     async with running_hub(home, url=old, durable=False) as hub:
         assert await publish_files(home, hub.processes) == []
+        await hub.hub.buffers().pause("waiting")
         done = await send(hub, "waiting", b'{"for":"0s","name":"done"}')
         brief = await send(hub, "waiting", b'{"for":"1s","name":"brief"}')
         long = await send(hub, "waiting", b'{"for":"9h","name":"long"}')
@@ -84,7 +85,7 @@ async def test_what_waits_is_carried_to_its_end_by_the_new_hub(
         assert await hub.store.newest_versions() == versions
         await until(hub, brief, "completed")
         await until(hub, stopped, "completed")
-        assert await hub.hub.buffers().release("waiting", 9) == 1
+        assert await hub.hub.buffers().release(HeldFilter("waiting"), 9) == 1
         hub.hub.wake_runs()
         await until(hub, buffered, "completed")
         record, _ = await hub.store.run(long)

@@ -14,7 +14,14 @@ from beltline.stores.postgres.lane import connect
 from beltline.stores.postgres.opening import open_postgres
 from beltline.stores.postgres.sharing import Sharing
 from beltline.stores.postgres.store import PostgresStore
-from tests.conformance.store_rows import ANY_SIZE, accept, held, key, ready
+from tests.conformance.store_rows import (
+    ANY_SIZE,
+    accept,
+    held,
+    key,
+    ready,
+    release,
+)
 from tests.servers.postgres import PostgresServer
 
 TABLES = ("run", "node", "node_claims", "inbox", "held", "allowance", "allowance_use", "identity")
@@ -37,7 +44,7 @@ async def work(store: PostgresStore, turn: int) -> None:
     first = turn * 10 * RUNS
     numbers = range(first, first + RUNS)
     await accept(store, *map(ready, numbers), *(held(first + 2 * RUNS + n) for n in range(RUNS)))
-    assert await store.release("site-form", 1, 0, RUNS) == RUNS
+    assert await release(store, RUNS, now=0) == RUNS
     for number in numbers:
         await store.post(key(number), b"hello", 0)
     runs = (await store.claim(0, 3 * RUNS, crashes=0, max_bytes=ANY_SIZE)).runs

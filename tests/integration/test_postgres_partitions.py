@@ -29,6 +29,7 @@ from beltline.stores.postgres.partitions import (
 )
 from beltline.stores.postgres.sharing import DAY_MS, Sharing
 from beltline.stores.postgres.store import PostgresStore
+from tests.conformance.store_rows import release
 from tests.servers.postgres import PostgresServer
 
 TODAY = 1_780_000_000_000 // DAY_MS * DAY_MS
@@ -171,7 +172,7 @@ async def test_what_is_old_is_dropped_and_what_is_open_stays(store: PostgresStor
             changes=[RunChange(key_at(old, 2), "completed", None, owned=False)],
         )
     )
-    assert await store.release("form", 1, 5, 9) == 1
+    assert await release(store, 9, source="form", process="deal") == 1
     assert (await store.run(key_at(old, 3)))[1] is not None
     assert await db.fetchval("SELECT count(*) FROM beltline.finished_default") == 1
     # What has ended meanwhile goes the next time, and nothing else.

@@ -20,6 +20,7 @@ from tests.conformance.store_rows import (
     moving,
     new_request,
     ready,
+    release,
     started,
 )
 from tests.servers.pgbouncer import pgbouncer
@@ -80,7 +81,7 @@ async def test_two_nodes_share_their_work_through_a_pooler(nodes: list[PostgresS
     assert run is not None
     assert run.entries == [b"entry 0", b"decided"]
     assert len(await second.runs(RunFilter(status="completed"), 9)) == 1
-    assert await second.release("site-form", 1, 5, 9) == 1
+    assert await release(second, 9) == 1
     assert (await first.allow("portal", 9, 5, 3_600_000)).granted == 5
     with pytest.raises(NotFound):
         await second.run(key(999))

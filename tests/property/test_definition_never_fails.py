@@ -106,3 +106,26 @@ def php_of(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).replace("None", "null")
     return repr(value)
+
+
+FEEDS = {
+    "schedule": ("every", "cron", "timezone", "request", "missed", "identity"),
+    "files": ("folder", "sftp", "s3", "pattern", "every", "settle", "each", "format", "encoding",
+              "delimiter", "then"),
+    "poll": ("every", "http", "sql"),
+}  # fmt: skip
+INNER = (
+    "connection", "folder", "host_key", "bucket", "prefix", "region", "url", "path", "query",
+    "headers", "items", "id", "cursor", "start", "next",
+)  # fmt: skip
+VALUES = st.one_of(ANYTHING, st.fixed_dictionaries({}, optional=dict.fromkeys(INNER, ANYTHING)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(FEEDS)), st.data())
+def test_any_source_that_looks_is_answered_with_findings(kind: str, data: st.DataObject) -> None:
+    keys = st.fixed_dictionaries({}, optional=dict.fromkeys(FEEDS[kind], VALUES))
+    text = flow({"source": "a", "kind": kind, "process": "p", **data.draw(keys)})
+    checked = read_source(text, name="a", file="s.yaml", processes=["p"], connections=["crm"])
+    in_text(checked.findings, text)
+    assert checked.source is not None or checked.findings

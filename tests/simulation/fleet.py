@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import LeaseLost, Posted, StoreAway, StoreBroken, StoreFull
 from tests.simulation.options import SPAN_MS
 from tests.simulation.outside import SimulatedTransport
@@ -29,7 +29,7 @@ from tests.simulation.store import Fate, SimulatedStore
 from tests.simulation.world import SimulatedProcesses, World
 
 LEASE_MS = 4_000
-ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse")
+ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser")
 FATES: tuple[Fate, ...] = ("unsent", "unanswered", "late")
 
 
@@ -89,7 +89,7 @@ class Fleet(World):
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, process.life),
-            processes=SimulatedProcesses(self._disk.versions, scheduler),
+            definitions=Definitions(SimulatedProcesses(self._disk.versions, scheduler), {}),
             mailbox=mailbox,
             clock=process.clock,
             entropy=entropy.randbytes,

@@ -17,7 +17,7 @@ from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_comm
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
 from beltline.engine.ports import StoreFull
-from beltline.engine.records import NewRequest, Repeat
+from beltline.engine.records import NewRequest, ReleaseOrder, Repeat
 from beltline.engine.work import Accepted
 from tests.simulation import workload
 from tests.simulation.disk import Disk
@@ -170,7 +170,10 @@ class Society:
         for version in self._disk.versions:
             limit = self._chance.randint(1, 3)
             try:
-                await store.release(f"held-{version.process}", version.id, self._clock.now(), limit)
+                order = ReleaseOrder(
+                    f"held-{version.process}", {version.process: version.id}, limit
+                )
+                await store.release(order, self._clock.now())
             except StoreFull:
                 return
         node.loader.expect(self._clock.now())

@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from hashlib import blake2b
 from random import Random
 from typing import Any
 
 from beltline.core.model import Process
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Posted, StoreBroken, StoreFull
 from beltline.engine.records import JournalRow, StoredVersion
 from tests.simulation import workload
@@ -45,6 +45,16 @@ class SimulatedProcesses:
     def __init__(self, versions: list[StoredVersion], scheduler: Scheduler) -> None:
         self._versions = versions
         self._scheduler = scheduler
+
+    def usable(self, names: Iterable[str]) -> dict[str, int]:
+        """The newest versions."""
+        newest = {version.process: version.id for version in self._versions}
+        return {name: newest[name] for name in names if name in newest}
+
+    def newest(self, name: str) -> tuple[int, Process]:
+        """The newest version of a process."""
+        stored = self._versions[self.usable([name])[name] - 1]
+        return stored.id, workload.compiled(stored.text, stored.process, stored.version)
 
     async def by_id(self, version_id: int) -> Process:
         """The process of a version."""
@@ -150,7 +160,7 @@ class World:
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, self._life),
-            processes=SimulatedProcesses(self._disk.versions, scheduler),
+            definitions=Definitions(SimulatedProcesses(self._disk.versions, scheduler), {}),
             mailbox=mailbox,
             clock=self._clock,
             entropy=entropy.randbytes,
@@ -171,7 +181,7 @@ class World:
                 break
         self._has_recovered = True
         self._society.hubs[0] = Hub(node, mailbox, store)
-        names = ("belt", "committer", "loader", "timers", "pulse")
+        names = ("belt", "committer", "loader", "timers", "pulse", "releaser")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
 

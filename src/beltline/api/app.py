@@ -26,7 +26,7 @@ from beltline.api.operation import (
     read_query,
     read_sent,
 )
-from beltline.api.problem import Problem, unavailable
+from beltline.api.problem import Problem, problem_of, unavailable
 from beltline.api.routes import ROUTES
 from beltline.engine.ports import LeaseLost, StoreAway, StoreBroken, StoreFull
 from beltline.sources.refusal import RequestRefused
@@ -79,7 +79,7 @@ class _App:
         except SenderGone:
             return
         except RequestRefused as refused:
-            problem = Problem(refused.status, refused.kind, refused.detail, where=refused.where)
+            problem = problem_of(refused)
         except Problem as raised:
             problem = raised
         except StoreFull:

@@ -16,15 +16,22 @@ class SenderGone(Exception):
 
 
 async def read_whole(
-    receive: Receive, headers: Headers, limits: Limits, limit: str = "request_body_bytes"
+    receive: Receive,
+    headers: Headers,
+    limits: Limits,
+    limit: str = "request_body_bytes",
+    most: int | None = None,
 ) -> bytes:
-    """The body, with or without a Content-Length; `limit` names the one that bounds its size.
+    """The body, with or without a Content-Length; `limit` names the one that bounds its size
+    (`most` where it is none of `limits`).
 
-    Raises `Problem` (413 past that limit; 408 past `request_body_wait_ms`) and `SenderGone`.
+    Raises `Problem` (413 past that limit; 408 past `request_body_wait_ms`; 400 where it is not as
+    long as announced) and `SenderGone`.
     """
-    most: int = getattr(limits, limit)
-    announced = only_value(headers, b"content-length")
-    if announced is not None and announced.isdigit() and int(announced[:20]) > most:
+    if most is None:
+        most = getattr(limits, limit)
+    announced = announced_bytes(headers)
+    if announced is not None and announced > most:
         raise _too_large(most, limit)
     message = await receive()
     if message["type"] != "http.request":
@@ -32,16 +39,41 @@ async def read_whole(
     body: bytes = message.get("body", b"")
     if len(body) > most:
         raise _too_large(most, limit)
-    if not message.get("more_body"):
-        return body
+    if message.get("more_body"):
+        body = await _read_in_time(receive, body, most, limit, limits.request_body_wait_ms)
+    if announced is not None and announced != len(body):
+        raise Problem(
+            400,
+            "wrong-length",
+            f"The body has {len(body):,} bytes, its Content-Length says {announced:,}.",
+            headers={"connection": "close"},
+        )
+    return body
+
+
+def announced_bytes(headers: Headers) -> int | None:
+    """What Content-Length says; None where it is absent. Raises `Problem` (400) for no number, and
+    `RequestRefused` (400) where it stands twice.
+    """
+    announced = only_value(headers, b"content-length")
+    if announced is None:
+        return None
+    if not announced.isdigit():
+        raise Problem(400, "wrong-length", "The Content-Length is no number.")
+    return int(announced[:20])
+
+
+async def _read_in_time(
+    receive: Receive, first: bytes, most: int, limit: str, wait_ms: int
+) -> bytes:
     try:
-        async with asyncio.timeout(limits.request_body_wait_ms / 1_000):
-            return await _read_on(receive, body, most, limit)
+        async with asyncio.timeout(wait_ms / 1_000):
+            return await _read_on(receive, first, most, limit)
     except TimeoutError:
         raise Problem(
             408,
             "slow-body",
-            f"The body was not complete after {limits.request_body_wait_ms / 1_000:g} s"
+            f"The body was not complete after {wait_ms / 1_000:g} s"
             " (limit request_body_wait_ms). Send it again.",
             headers={"connection": "close"},
         ) from None

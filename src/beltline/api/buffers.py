@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from beltline.api.access import Role
+from beltline.api.feeds import FeedView, feed_view
 from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
-from beltline.definition.source import (
-    Source,
+from beltline.core.explanation import moment
+from beltline.definition.source import Source
+from beltline.definition.verify import (
     Verify,
+    VerifyBasic,
     VerifyBearer,
+    VerifyBitrix24,
     VerifyHmac,
     VerifyNone,
+    VerifySlack,
     VerifyStandardWebhooks,
 )
-from beltline.engine.buffers import PAUSED, RELEASED, Buffer
+from beltline.definition.webhook import WebhookWay
+from beltline.engine.buffers import Buffer
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
-
-_AT_ONCE = 5_000  # of one commit, so that requests that come in meanwhile hardly wait
+from beltline.engine.releaser import PAUSED, RELEASED
 
 State = Literal["paused", "released"]
-Way = Literal["none", "bearer", "hmac", "standard-webhooks"]
+Way = Literal["none", "bearer", "basic", "hmac", "standard-webhooks", "slack", "bitrix24"]
 
 _WAYS: dict[type[Verify], Way] = {
     VerifyNone: "none",
     VerifyBearer: "bearer",
     VerifyHmac: "hmac",
     VerifyStandardWebhooks: "standard-webhooks",
+    VerifyBasic: "basic",
+    VerifySlack: "slack",
+    VerifyBitrix24: "bitrix24",
 }
 
 
 class SourceView(msgspec.Struct, frozen=True):
-    """A source: where it is (`path`), how its senders are verified, whether it tells repeats
-    (`identity_window_ms`, null where it does not), and what it holds back.
+    """A source: where it is (`path`) and how its senders are verified, null for one that looks for
+    itself and has a `feed`; whether it tells repeats by its file (`identity_window_ms`, null where
+    it does not), and what it holds back.
     """
 
     source: str
     kind: str
     process: str
-    path: str
-    verify: Way
+    path: str | None
+    verify: Way | None
     identity_window_ms: int | None
     state: State
     held: int
+    feed: FeedView | None
 
 
 class SourceList(msgspec.Struct, frozen=True):
@@ -58,23 +67,23 @@ class SourceList(msgspec.Struct, frozen=True):
 
 
 class BufferView(msgspec.Struct, frozen=True):
-    """What a source holds back. A buffer of a source that is no longer there keeps its requests."""
+    """What a source holds back: since when the oldest waits, when something may go next, and about
+    when all will have gone (null: nobody can tell). A buffer of a source that is no longer there
+    keeps its requests.
+    """
 
     source: str
     state: State
     held: int
+    oldest_at: str | None = None
+    next_at: str | None = None
+    drained_at: str | None = None
 
 
 class BufferList(msgspec.Struct, frozen=True):
     """The buffers, by source."""
 
     buffers: list[BufferView]
-
-
-class ReleaseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many, the oldest first."""
-
-    count: Annotated[int, Meta(ge=1, description="At most the limit `release_requests`.")]
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -92,7 +101,7 @@ async def list_sources(call: Call[Nothing, Nothing]) -> SourceList:
     sources = call.hub.sources
     return SourceList(
         [
-            _source_view(sources[buffer.source], buffer)
+            _source_view(call.hub, sources[buffer.source], buffer)
             for buffer in await call.hub.buffers().states()
         ]
     )
@@ -101,14 +110,12 @@ async def list_sources(call: Call[Nothing, Nothing]) -> SourceList:
 @operation(needs=Role.VIEWER, answer=BufferList)
 async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
     """Lists what each source holds back."""
-    known = [
-        BufferView(buffer.source, _state(buffer.state), buffer.held)
-        for buffer in await call.hub.buffers().states()
-    ]
+    known = [_buffer_view(buffer) for buffer in await call.hub.buffers().states()]
     names = {view.source for view in known}
+    counts = await call.hub.store.held(None)
     left = [
-        BufferView(name, "paused", held)
-        for name, held in (await call.hub.store.held(None)).items()
+        BufferView(name, "paused", held.number)
+        for name, held in counts.items()
         if name not in names
     ]
     return BufferList(sorted((*known, *left), key=lambda view: view.source))
@@ -117,56 +124,46 @@ async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
 @operation(needs=Role.OPERATOR, body=Nothing, answer=BufferView, problems=(404, 422))
 async def pause_source(call: Call[Nothing, Nothing]) -> BufferView:
     """Holds back what the source takes in from now on."""
-    hub, source = call.hub, _source(call)
+    hub, source = call.hub, known_source(call)
     await hub.buffers().pause(source.name)
-    hub.source_states.forget()
-    return BufferView(source.name, "paused", await _held(hub, source))
+    hub.look_at_buffers()
+    return BufferView(source.name, "paused", await held_by(hub, source))
 
 
 @operation(needs=Role.OPERATOR, body=Nothing, answer=Released, problems=(404, 409, 422))
 async def resume_source(call: Call[Nothing, Nothing]) -> Released:
     """Lets go of all that the source holds back, and holds back nothing any more."""
-    hub, source = call.hub, _source(call)
-    _require_process(hub, source)  # first: a pause must not end with nowhere to go
+    hub, source = call.hub, known_source(call)
+    require_process(hub, source)  # first: a pause must not end with nowhere to go
     try:
         released = await hub.buffers().resume(source.name)
     finally:
-        hub.source_states.forget()
-        hub.wake_runs()
-    return Released(source.name, "released", released, await _held(hub, source))
+        hub.look_at_buffers()
+    return Released(source.name, "released", released, await held_by(hub, source))
 
 
-@operation(needs=Role.OPERATOR, body=ReleaseBody, answer=Released, problems=(404, 409, 422))
-async def release_requests(call: Call[Nothing, ReleaseBody]) -> Released:
-    """Lets go of the oldest requests that the source holds back."""
-    hub, source = call.hub, _source(call)
-    most = hub.limits.release_requests
-    if call.body.count > most:
-        raise Problem(422, "wrong-body", f"count is at most {most:,} (limit release_requests).")
-    _require_process(hub, source)
-    buffers, count, released = hub.buffers(), call.body.count, 0
-    while released < count:
-        limit = min(_AT_ONCE, count - released)
-        number = await buffers.release(source.name, limit)
-        released += number
-        hub.wake_runs()
-        if number < limit:
-            break
-    state = PAUSED if await hub.holds_back(source) else RELEASED
-    return Released(source.name, _state(state), released, await _held(hub, source))
+def _buffer_view(buffer: Buffer) -> BufferView:
+    times = (buffer.oldest_at, buffer.next_at, buffer.drained_at)
+    return BufferView(
+        buffer.source,
+        _state(buffer.state),
+        buffer.held,
+        *(None if at is None else moment(at) for at in times),
+    )
 
 
-def _source_view(source: Source, buffer: Buffer) -> SourceView:
-    identity = source.identity
+def _source_view(hub: Hub, source: Source, buffer: Buffer) -> SourceView:
+    identity, way = source.identity, source.way
     return SourceView(
         source=source.name,
         kind=source.kind,
-        process=source.process,
-        path=f"/in/{source.name}",
-        verify=_WAYS[type(source.verify)],
+        process=", ".join(source.processes),
+        path=f"/in/{source.name}" if isinstance(way, WebhookWay) else None,
+        verify=_WAYS[type(way.verify)] if isinstance(way, WebhookWay) else None,
         identity_window_ms=None if identity is None else identity.window_ms,
         state=_state(buffer.state),
         held=buffer.held,
+        feed=feed_view(hub, source.name),
     )
 
 
@@ -174,24 +171,33 @@ def _state(state: str) -> State:
     return "paused" if state == PAUSED else "released"
 
 
-def _source(call: Call[Any, Any]) -> Source:
+def known_source(call: Call[Any, Any]) -> Source:
+    """The source that the address names. Raises `Problem` (404)."""
     source = call.hub.sources.get(call.path["source"])
     if source is None:
         raise Problem(404, "no-such-source", "There is no source of this name.")
     return source
 
 
-async def _held(hub: Hub, source: Source) -> int:
-    return (await hub.store.held(source.name)).get(source.name, 0)
+async def held_by(hub: Hub, source: Source) -> int:
+    """How many requests a source holds."""
+    count = (await hub.store.held(source.name)).get(source.name)
+    return 0 if count is None else count.number
 
 
-def _require_process(hub: Hub, source: Source) -> None:
+async def state_of(hub: Hub, source: Source) -> State:
+    """Whether a source holds back what comes in."""
+    return _state(PAUSED if await hub.holds_back(source) else RELEASED)
+
+
+def require_process(hub: Hub, source: Source) -> None:
+    """Refuses (409) where requests would have nowhere to go."""
     try:
-        hub.processes.newest(source.process)
+        hub.processes.newest(source.processes[0])
     except (NotFound, VersionUnusable) as why:
         raise Problem(
             409,
             "no-such-process",
             f"The requests of {source.name} have no process to go through: {str(why)[:500]}."
-            f" Publish {source.process} first.",
+            f" Publish {source.processes[0]} first.",
         ) from why

@@ -10,11 +10,14 @@ from beltline.catalog.catalog import Catalog
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
-from beltline.engine.buffers import PAUSED, Buffers, holds_back
+from beltline.engine.backlogs import Backlogs
+from beltline.engine.buffers import Buffers, holds_back
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
+from beltline.sources.attachments import BlobStore
+from beltline.sources.feeding import Feeds
 
 
 @dataclass(slots=True)
@@ -33,7 +36,8 @@ class Hub:
     """A running hub as the API sees it.
 
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
-    source's `${NAME}` stands for, None where it is not set.
+    source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
+    `feeds` are those of this node.
     """
 
     node: Node
@@ -45,33 +49,36 @@ class Hub:
     clock: Clock
     limits: Limits
     secret: Callable[[str], str | None]
+    blobs: BlobStore
+    feeds: Feeds
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
+    backlogs: Backlogs = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source_states", Fresh(self.store.source_state, self.clock))
+        object.__setattr__(self, "backlogs", Backlogs(self.store, self.clock))
         object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
 
     async def holds_back(self, source: Source) -> bool:
         """Whether the source's requests go into its buffer now, as of the last second."""
-        return holds_back(
-            source.name,
-            paused_by_file=source.release == PAUSED,
-            set_by_people=await self.source_states.get(),
-        )
+        return holds_back(source, (await self.source_states.get()).get(source.name))
 
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""
-        sources = self.sources.values()
-        paused = frozenset(source.name for source in sources if source.release == PAUSED)
-        processes = {source.name: source.process for source in sources}
-        return Buffers(self.store, self.processes, self.clock, processes, paused)
+        return Buffers(self.store, self.processes, self.clock, self.sources)
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""
         self.node.loader.expect(self.clock.now())
         self.node.loader.ring()
+
+    def look_at_buffers(self) -> None:
+        """A person has changed something about a source: what may go now goes now."""
+        self.source_states.forget()
+        self.node.releaser.ring()
+        self.wake_runs()
 
     async def _load_tokens(self) -> dict[bytes, TokenRecord]:
         return {token.hash: token for token in await self.store.tokens()}

@@ -1,47 +1,52 @@
-"""`POST /in/{source}`: the way of every request into the hub, as bare ASGI since it is the hot one.
+"""`/in/{source}`: the way of every request into the hub, as bare ASGI since it is the hot one.
 
-    read (bounded) -> verify -> parse -> identity -> submit ... commit ... 202
+    read (bounded) -> verify -> parse -> schema, identity -> keep files -> submit ... commit ... 202
 
-The sender is told 202 only after `submit` returned, which is after the commit.
+The sender is told 202 only after `submit` returned, which is after the commit. What only some
+sources have (pages, origins, senders that wait) stands in files of its own, beside this way.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
+import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from beltline.api.answer import JSON, Answer, answer_of, send_answer
-from beltline.api.body import SenderGone, read_whole
+from beltline.api.answer import Answer, answer_of, send_answer
+from beltline.api.body import SenderGone, announced_bytes, read_whole
+from beltline.api.cross_origin import check_origin, readable_headers
 from beltline.api.hub import Hub
-from beltline.api.problem import Problem, unavailable
+from beltline.api.problem import Problem, problem_of, unavailable
+from beltline.api.source_pages import SourcePages
+from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
+from beltline.api.waiting import WaitingSenders, seconds_of
+from beltline.core.explanation import moment
 from beltline.core.model import Process
 from beltline.definition.source import Source
+from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
-from beltline.engine.records import Repeat
+from beltline.engine.records import NewRequest, Repeat
+from beltline.engine.release_plan import drained_at
+from beltline.engine.releaser import release_now
 from beltline.engine.work import Accepted, Refused
+from beltline.sources.attachments import Attachment
+from beltline.sources.headers import Headers
 from beltline.sources.refusal import RequestRefused, SecretMissing
+from beltline.sources.request import new_request
 from beltline.sources.verification import Received
-from beltline.sources.webhook import Webhook
+from beltline.sources.webhook import Challenged, Taken, Webhook
 
 PREFIX = "/in/"
+_PAUSED_S = 60  # nobody can tell when a person resumes a source
 _QUIET_MS = 60_000  # a cause that every request meets is logged once a minute
 
 _log = structlog.get_logger(__name__)
-
-
-class TakenIn(msgspec.Struct, frozen=True):
-    """The answer to a sender: the request is durable. `run` is null while it is held back;
-    `status` is where its way can be followed.
-    """
-
-    request: str
-    run: str | None
-    status: str
 
 
 class IntakeRoute:
@@ -51,18 +56,32 @@ class IntakeRoute:
         self._hub = hub
         self._webhooks: dict[str, Webhook] = {}
         self._logged_at: dict[tuple[str, str], int] = {}
+        self._waiting = WaitingSenders(hub)
+        self._pages = SourcePages(hub)
+        self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         name: str = scope["path"][len(PREFIX) :]
+        webhook: Webhook | None = None
         try:
-            answer = await self._take_in(name, scope, receive)
+            webhook = self._webhook(name)
+            headers = scope["headers"]
+            if scope["method"] != "POST":
+                answer = self._pages.answer(webhook, scope)
+            elif webhook.way.body_bytes is None:
+                self._check_open(webhook, headers)
+                body = await read_whole(receive, headers, self._hub.limits)
+                answer = await self._take_in(webhook, headers, body)
+            else:
+                self._check_open(webhook, headers)
+                answer = await self._take_in_sized(webhook, headers, receive)
         except RequestRefused as refused:
-            answer = answer_of(
-                Problem(refused.status, refused.kind, refused.detail, where=refused.where)
-            )
+            answer = answer_of(problem_of(refused))
         except Problem as problem:
             answer = answer_of(problem)
+        except Challenged as challenged:
+            answer = Answer(200, orjson.dumps({"challenge": challenged.answer}))
         except SecretMissing as missing:
             self._log_once("a source cannot verify its senders", name, str(missing))
             answer = answer_of(
@@ -87,32 +106,48 @@ class IntakeRoute:
             )
         except SenderGone:
             return
+        if webhook is not None and webhook.is_dressed:
+            answer = self._dressed(webhook, answer, scope["headers"])
         self._hub.counters.count_intake(answer.status)
         await send_answer(send, answer)
 
-    async def _take_in(self, name: str, scope: Scope, receive: Receive) -> Answer:
-        hub = self._hub
-        webhook = self._webhook(name)
-        if scope["method"] != "POST":
-            raise Problem(
-                405,
-                "wrong-method",
-                f"A source takes POST, not {scope['method'][:20]}.",
-                headers={"allow": "POST"},
-            )
-        intake = hub.node.intake
-        reason = intake.refusal()
+    def _check_open(self, webhook: Webhook, headers: Headers) -> None:
+        """Raises `Problem` for what is refused before its body is read."""
+        reason = self._hub.node.intake.refusal()
         if reason:
             raise unavailable("not-accepting", f"No request can be accepted now: {reason}.")
-        headers = scope["headers"]
-        body = await read_whole(receive, headers, hub.limits)
-        held = await hub.holds_back(webhook.source)
+        if webhook.is_dressed:
+            check_origin(webhook.way, headers)
+
+    async def _take_in(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
+        hub, source = self._hub, webhook.source
+        intake = hub.node.intake
+        held = await hub.holds_back(source)
+        if held:
+            await self._require_room(source)
         key, now = intake.new_key()
-        request = webhook.read(Received(headers, body, now), key, held=held, limits=hub.limits)
-        version_id, process = (0, None) if held else self._process(webhook.source)
+        received = Received(headers, body, now)
+        try:
+            if len(body) <= hub.limits.request_body_bytes:
+                taken = webhook.read(received, key, hub.limits)
+            else:  # hashing what came takes a while, and the belt is not to wait for it
+                taken = await asyncio.to_thread(webhook.read, received, key, hub.limits)
+            request = new_request(source, taken.offered, held=held, limits=hub.limits)
+        except RequestRefused as refused:
+            page = self._pages.refused(webhook, received, refused)
+            if page is None:
+                raise
+            return page
+        if taken.files:
+            await self._keep(taken.files)
+        version_id, process = (0, None) if held else self._process(source.name, request.process)
         answer = await intake.submit(request, version_id, process)
         if isinstance(answer, Accepted):
-            return _accepted(id_of(key), answer.held)
+            if held:
+                hub.backlogs.accepted(source)
+            if taken.prefer or webhook.answers_itself:
+                return await self._told(webhook, taken, request, headers)
+            return accepted(id_of(key), answer.held)
         if isinstance(answer, Refused) and answer.is_in_doubt:
             raise unavailable(
                 "in-doubt",
@@ -121,24 +156,72 @@ class IntakeRoute:
             )
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
-        return await self._repeated(answer)
+        return await self._repeated(webhook, answer, taken, request, headers)
+
+    async def _take_in_sized(self, webhook: Webhook, headers: Headers, receive: Receive) -> Answer:
+        """For a source that says how large a body may be. Few of those that are larger than others
+        are in memory at a time.
+        """
+        limits = self._hub.limits
+        most, limit = webhook.body_most(headers, limits)
+        announced = announced_bytes(headers)
+        is_large = most > limits.request_body_bytes and (
+            announced is None or announced > limits.request_body_bytes
+        )
+        if is_large and self._uploads >= limits.uploads_at_once:
+            raise unavailable(
+                "busy", "Too many large bodies come in at once (limit uploads_at_once).", 2
+            )
+        self._uploads += is_large
+        try:
+            body = await read_whole(receive, headers, limits, limit, most)
+            return await self._take_in(webhook, headers, body)
+        finally:
+            self._uploads -= is_large
+
+    async def _keep(self, files: list[Attachment]) -> None:
+        try:
+            await self._hub.blobs.keep({file.id: file.content for file in files})
+        except OSError as wrong:
+            self._log_once("files of requests cannot be kept", "", str(wrong))
+            raise unavailable(
+                "not-accepting", "The files of the request cannot be kept now. Send it again."
+            ) from wrong
+
+    async def _require_room(self, source: Source) -> None:
+        """Refuses where the source's backlog is full, and says when there will be room again."""
+        hub = self._hub
+        excess = await hub.backlogs.excess(source)
+        if not excess or source.buffering.backlog is None:
+            return
+        now = hub.clock.now()
+        release = release_now(source, (await hub.source_states.get()).get(source.name))
+        room_at = drained_at(release, excess, now)
+        wait_s = _PAUSED_S if room_at is None else max(1, -(-(room_at - now) // 1_000))
+        raise Problem(
+            source.buffering.backlog.status,
+            "backlog-full",
+            f"{source.buffering.backlog.most:,} requests wait already, as many as this source"
+            " holds. Send it again later.",
+            headers={"retry-after": str(wait_s)},
+        )
 
     def _webhook(self, name: str) -> Webhook:
         source = self._hub.sources.get(name)
-        if source is None:
+        if source is None or not isinstance(source.way, WebhookWay):
             raise Problem(
                 404, "no-such-source", "There is no source of this name. Check the address."
             )
         webhook = self._webhooks.get(name)
         if webhook is None or webhook.source is not source:
-            webhook = self._webhooks[name] = Webhook(source, self._hub.secret)
+            webhook = self._webhooks[name] = Webhook(source, source.way, self._hub.secret)
         return webhook
 
-    def _process(self, source: Source) -> tuple[int, Process]:
+    def _process(self, source: str, process: str) -> tuple[int, Process]:
         try:
-            return self._hub.processes.newest(source.process)
+            return self._hub.processes.newest(process)
         except (NotFound, VersionUnusable) as why:
-            self._log_once("a source has no process to start", source.name, str(why))
+            self._log_once("a source has no process to start", source, str(why))
             raise unavailable(
                 "source-not-ready",
                 "This source has no process that could start now. Its operator finds the reason"
@@ -146,31 +229,85 @@ class IntakeRoute:
                 60,
             ) from why
 
-    async def _repeated(self, repeat: Repeat) -> Answer:
+    async def _told(
+        self,
+        webhook: Webhook,
+        taken: Taken,
+        request: NewRequest,
+        headers: Headers,
+        *,
+        held: bool | None = None,
+        meta: dict[str, Any] | None = None,
+        key: bytes | None = None,
+    ) -> Answer:
+        """The answer for a request that is durable: the run's result for a sender that waits for
+        it, else the source's own answer, or its page, or the hub's. The last three are given for
+        a repeat, and are the first's.
+        """
+        key = request.key if key is None else key
+        held = request.held if held is None else held
+        way = webhook.way
+        seconds = seconds_of(taken.prefer) if taken.prefer and not held else 0
+        try:
+            if seconds:
+                result = await self._waiting.result(key, way.wait, seconds)
+                if result is not None:
+                    return finished(id_of(key), result, f"wait={seconds}")
+            if way.answer is not None:
+                told = orjson.loads(request.meta) if meta is None else meta
+                at = request.accepted_at
+                return own_answer(way.answer, taken.offered.value, told, at, self._hub.limits)
+        except AnswerFailed as failed:
+            self._log_once("a source's own answer failed", webhook.source.name, str(failed))
+        page = self._pages.thanks(webhook, headers)
+        return accepted(id_of(key), held) if page is None else page
+
+    async def _repeated(
+        self,
+        webhook: Webhook,
+        repeat: Repeat,
+        taken: Taken,
+        request: NewRequest,
+        headers: Headers,
+    ) -> Answer:
         """The first's answer for the same request again; 409 for another one."""
+        id = id_of(repeat.key)
         if not repeat.same_body:
             raise Problem(
                 409,
                 "identity-taken",
-                f"The identity of this request belongs to another one, {id_of(repeat.key)}, which"
+                f"The identity of this request belongs to another one, {id}, which"
                 " had another body. Send a new identity, or the same body.",
             )
+        held, accepted_at = False, request.accepted_at
         try:
             first, _ = await self._hub.store.run(repeat.key)
-            held = first.version_id is None
+            held, accepted_at = first.version_id is None, first.accepted_at
         except NotFound:
-            held = False  # it ended so long ago that it is not kept any more
-        answer = _accepted(id_of(repeat.key), held)
-        return msgspec.structs.replace(answer, headers={"idempotent-replay": "true"})
+            pass  # it ended so long ago that it is not kept any more
+        if taken.prefer or webhook.answers_itself:
+            meta = {**orjson.loads(request.meta), "id": id, "time": moment(accepted_at)}
+            answer = await self._told(
+                webhook, taken, request, headers, held=held, meta=meta, key=repeat.key
+            )
+        else:
+            answer = accepted(id, held)
+        headers_too = {**answer.headers, "idempotent-replay": "true"}
+        return msgspec.structs.replace(answer, headers=headers_too)
+
+    def _dressed(self, webhook: Webhook, answer: Answer, headers: Headers) -> Answer:
+        """The answer with what a browser wants to see."""
+        own: dict[str, str] = {}
+        if answer.status == 401 and webhook.authenticate:
+            own["www-authenticate"] = webhook.authenticate
+        if webhook.way.cors is not None:
+            own |= readable_headers(webhook.way, headers)
+        if webhook.way.form is not None:
+            answer = self._pages.in_words(webhook, answer, headers)
+        return msgspec.structs.replace(answer, headers={**own, **answer.headers}) if own else answer
 
     def _log_once(self, event: str, source: str, reason: str) -> None:
         now = self._hub.clock.now()
         if now - self._logged_at.get((source, event), -_QUIET_MS) >= _QUIET_MS:
             self._logged_at[(source, event)] = now
             _log.error(event, source=source, reason=reason)
-
-
-def _accepted(id: str, held: bool) -> Answer:
-    run = "null" if held else f'"{id}"'
-    body = f'{{"request":"{id}","run":{run},"status":"/api/v1/runs/{id}"}}'
-    return Answer(202, body.encode(), JSON)

@@ -11,14 +11,14 @@ import msgspec
 from beltline import __version__
 from beltline.api.access import Role
 from beltline.api.answer import Answer
-from beltline.api.intake_route import TakenIn
 from beltline.api.operation import Call, Endpoint, Nothing, Operation, operation
 from beltline.api.problem import ProblemView
+from beltline.api.taken_in import TakenIn
 
 PATH = "/api/v1/openapi.json"
 _REF = "#/components/schemas/{name}"
 _IN_BRACES = re.compile(r"\{(\w+)\}")
-_INTAKE_PROBLEMS = (400, 401, 404, 405, 408, 409, 413, 415, 422, 431, 503)
+_INTAKE_PROBLEMS = (400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 503)
 
 
 def openapi_endpoint(routes: tuple[Endpoint, ...]) -> Endpoint:
@@ -174,9 +174,16 @@ def _intake(schema_of: dict[Any, Any]) -> dict[str, Any]:
             "content": {
                 "application/json": {"schema": {}},
                 "application/x-www-form-urlencoded": {"schema": form},
+                "multipart/form-data": {"schema": form},
+                "application/xml": {"schema": {"type": "string"}},
+                "text/plain": {"schema": {"type": "string"}},
             },
         },
         "responses": {
+            "200": {
+                "description": "Accepted, and its run is at rest: the sender waited for it.",
+                "content": {"application/json": {"schema": schema_of[TakenIn]}},
+            },
             "202": {
                 "description": "Accepted, durable.",
                 "content": {"application/json": {"schema": schema_of[TakenIn]}},

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from beltline.sources.refusal import Misfit, RequestRefused
+
 MustAct = Literal["caller", "operator"]
 
 
@@ -15,7 +17,7 @@ class ProblemView(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `must_act` names who can mend it: the caller by sending something else, or the operator of
     this hub. `where` is the place in what was sent. `findings` stand for a definition that does
-    not check.
+    not check, `errors` for a request that does not fit the schema of its source.
     """
 
     type: str
@@ -25,6 +27,7 @@ class ProblemView(msgspec.Struct, frozen=True, omit_defaults=True):
     must_act: MustAct
     where: str = ""
     findings: list[dict[str, Any]] = []
+    errors: list[Misfit] = []
 
 
 class Problem(Exception):
@@ -39,6 +42,7 @@ class Problem(Exception):
         where: str = "",
         headers: dict[str, str] | None = None,
         findings: list[dict[str, Any]] | None = None,
+        errors: list[Misfit] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -51,9 +55,21 @@ class Problem(Exception):
             must_act="caller" if status < 500 else "operator",
             where=where,
             findings=findings or [],
+            errors=errors or [],
         )
 
 
 def unavailable(kind: str, detail: str, retry_after_s: int = 5) -> Problem:
     """503: what was asked was right, and cannot be done now."""
     return Problem(503, kind, detail, headers={"retry-after": str(retry_after_s)})
+
+
+def problem_of(refused: RequestRefused) -> Problem:
+    """A refused request as the answer to its sender."""
+    return Problem(
+        refused.status,
+        refused.kind,
+        refused.detail,
+        where=refused.where,
+        errors=list(refused.errors),
+    )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from beltline.api.blobs import read_blob
 from beltline.api.buffers import (
     list_buffers,
     list_sources,
     pause_source,
-    release_requests,
     resume_source,
 )
 from beltline.api.dead_letters import cancel_many, list_dead_letters, retry_many, skip_many
 from beltline.api.definitions import list_processes, publish_process, show_process
+from beltline.api.feeds import run_source_now
 from beltline.api.health import healthz, metrics, readyz
+from beltline.api.held_requests import (
+    drop_requests,
+    list_waiting,
+    order_requests,
+    release_requests,
+)
 from beltline.api.inventory import list_connections, list_modules, show_module
 from beltline.api.operation import Endpoint
 from beltline.api.runs import cancel_run, go_to_step, list_runs, retry_run, show_run, skip_step
@@ -34,10 +41,15 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/processes/{name}", show_process),
     Endpoint("PUT", "/api/v1/processes/{name}", publish_process),
     Endpoint("GET", "/api/v1/sources", list_sources),
+    Endpoint("POST", "/api/v1/sources/{source}/run-now", run_source_now),
     Endpoint("GET", "/api/v1/buffers", list_buffers),
     Endpoint("POST", "/api/v1/buffers/{source}/pause", pause_source),
     Endpoint("POST", "/api/v1/buffers/{source}/resume", resume_source),
+    Endpoint("GET", "/api/v1/buffers/{source}/requests", list_waiting),
     Endpoint("POST", "/api/v1/buffers/{source}/release", release_requests),
+    Endpoint("POST", "/api/v1/buffers/{source}/drop", drop_requests),
+    Endpoint("POST", "/api/v1/buffers/{source}/order", order_requests),
+    Endpoint("GET", "/api/v1/blobs/{id}", read_blob),
     Endpoint("GET", "/api/v1/modules", list_modules),
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),

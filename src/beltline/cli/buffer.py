@@ -20,7 +20,9 @@ from beltline.cli.console import (
 )
 from beltline.cli.opening import Opened, opened_store
 from beltline.composition import buffers_of
-from beltline.engine.buffers import PAUSED, RELEASED, Buffer, Buffers
+from beltline.engine.buffers import Buffer, Buffers
+from beltline.engine.records import HeldFilter
+from beltline.engine.releaser import PAUSED, RELEASED
 
 app = typer.Typer(help="See, pause and release what sources hold back.", no_args_is_help=True)
 
@@ -70,7 +72,7 @@ def release(
         async with opened_store(home, store) as opened:
             await opened.processes.load()
             _known(opened, source)
-            return await _buffers(opened).release(source, count)
+            return await _buffers(opened).release(HeldFilter(source), count)
 
     say(f"{asyncio.run(let_go())} released")
 

@@ -13,9 +13,12 @@ from beltline import __version__
 from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
-from beltline.definition.source import VerifyNone
+from beltline.definition.answer import MetaChallenge
+from beltline.definition.verify import VerifyNone
+from beltline.definition.webhook import WebhookWay
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import SettingsError, open_home, secret_reader
+from beltline.sources.feeds import missing_extras
 
 
 def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
@@ -31,6 +34,11 @@ def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
         findings.extend(check_file(path, opened, files))
     troubles = [str(finding) for finding in findings if finding.severity == "error"]
     troubles.extend(_missing_secrets(files))
+    troubles.extend(
+        f"source {one.name}: something is not installed: {command}"
+        for one in files.sources.values()
+        for command in missing_extras(one)
+    )
     typer.echo(
         f"home {opened.path.resolve()}: {len(files.catalog)} modules, "
         f"{len(files.sources)} sources, {len(files.connections)} connections"
@@ -47,11 +55,13 @@ def _missing_secrets(files: HomeFiles) -> list[str]:
     """What a connection or a source needs and nobody has set."""
     read = secret_reader()
     wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
-    wanted += [
-        (f"source {one.name}", one.verify.secret)
-        for one in files.sources.values()
-        if not isinstance(one.verify, VerifyNone)
-    ]
+    for one in files.sources.values():
+        if not isinstance(one.way, WebhookWay):
+            continue
+        if not isinstance(one.way.verify, VerifyNone):
+            wanted.append((f"source {one.name}", one.way.verify.secret))
+        if isinstance(one.way.challenge, MetaChallenge):
+            wanted.append((f"source {one.name}", one.way.challenge.secret))
     missing = []
     for what, secret in wanted:
         if secret is not None:

@@ -48,6 +48,9 @@ source: hello
 kind: webhook
 process: hello
 verify: none
+# What a request must have, and a form for people at the same address, made of it:
+# schema: {required: [name], properties: {name: {type: string, title: Your name}}}
+# form: true
 """,
     ".gitignore": "data/\n",
 }

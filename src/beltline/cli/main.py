@@ -48,6 +48,7 @@ COMMANDS = {
     ),
     "runs": Entry("runs", "app", "Look at runs, and mend those that stopped."),
     "buffer": Entry("buffer", "app", "See, pause and release what sources hold back."),
+    "source": Entry("source", "app", "Have a schedule bring a request now."),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),

@@ -96,7 +96,8 @@ async def _serve(
         housekeeping = asyncio.create_task(_keep_house(home, running, publishes=publishes))
         serving = asyncio.create_task(server.serve())
         try:
-            await asyncio.wait({serving, running.ended}, return_when=asyncio.FIRST_COMPLETED)
+            async with running.looking():
+                await asyncio.wait({serving, running.ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             housekeeping.cancel()
             server.should_exit = True
@@ -118,6 +119,7 @@ class _Server(uvicorn.Server):
         """From here the grace runs: nothing new is begun while connections are still closed."""
         if self._running.stop_by is None:
             self._running.stop_by = asyncio.get_running_loop().time() + self._grace_s
+            self._running.hub.feeds.stop_soon()
             self._running.node.drain()
         super().handle_exit(sig, frame)
 
@@ -178,8 +180,6 @@ async def _refresh(running: Running) -> None:
     """Takes up what other programs did to the store, and drops what has expired."""
     for name, reason in (await running.processes.refresh()).items():
         _log.error("a process cannot be used", process=name, reason=reason)
-    if await running.hub.buffers().release_leftovers():
-        running.hub.wake_runs()
     now, batch = running.node.clock.now(), running.hub.limits.batch
     await running.store.purge_values(now, batch)
     await running.store.purge_identities(now, batch)

@@ -125,7 +125,7 @@ def _set_aside(turn: Turn, input: SetAside) -> None:
                 visit.number,
                 visit.attempt,
                 visit.failures,
-                Error("crash", input.reason),
+                Error(input.kind, input.reason),
                 dead=True,
             )
 

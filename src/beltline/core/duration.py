@@ -31,6 +31,16 @@ def parse_duration_ms(text: str) -> int:
     return round(total)
 
 
+def duration_text(ms: int) -> str:
+    """A length of time as `parse_duration_ms` reads it: `1h30m`."""
+    parts = []
+    for unit, size in sorted(_UNITS_MS.items(), key=lambda one: -one[1]):
+        count, ms = divmod(ms, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0ms"
+
+
 def parse_moment_ms(text: str) -> int:
     """An ISO 8601 moment with its offset (`2026-11-23T09:00:00+03:00`), in Unix milliseconds."""
     try:

@@ -19,7 +19,7 @@ class Error(msgspec.Struct, frozen=True):
     """Why an attempt failed. `kind` is for conditions, `message` for people.
 
     Kinds: `retry` (the handler asked for it), `reject`, `exception`, `timeout`, `expression`,
-    `input`, `result`, `limit`, `crash`, `module`.
+    `input`, `result`, `limit`, `crash`, `module`, `expired`.
     """
 
     kind: str

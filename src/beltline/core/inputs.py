@@ -46,10 +46,13 @@ class Recovered(msgspec.Struct, frozen=True):
     """The run was loaded again; answers to its outstanding attempts may be lost."""
 
 
-class SetAside(msgspec.Struct, frozen=True):
-    """The run was moving at every one of several crashes: make its attempts dead letters."""
+class SetAside(msgspec.Struct, frozen=True, tag="set-aside"):
+    """Make the run's attempts dead letters, for a person to decide: it was moving at every one of
+    several crashes, or its request had waited for too long. `kind` is the error's.
+    """
 
     reason: str
+    kind: str = "crash"
 
 
 class Retry(msgspec.Struct, frozen=True, tag="retry"):
@@ -86,7 +89,8 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 Command = Retry | Skip | GoTo | Cancel
-Input = Start | Answered | AttemptFailed | TimePassed | Recovered | SetAside | Command
+Message = Command | SetAside  # what may come for a run from outside its node
+Input = Start | Answered | AttemptFailed | TimePassed | Recovered | Message
 
 encode_command = msgspec.json.Encoder().encode
-decode_command = msgspec.json.Decoder(Command).decode
+decode_message = msgspec.json.Decoder(Message).decode

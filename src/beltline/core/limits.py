@@ -19,6 +19,24 @@ class Limits(msgspec.Struct, frozen=True):
     identity_bytes: int = 512  # an identity is a key in an index, not a document
     request_body_wait_ms: int = 30_000  # one that sends a byte a second would hold on for days
     form_fields: int = 10_000  # each costs microseconds; PHP itself stops at 1,000
+    form_name_parts: int = 20_000  # `a[b][c]` has three; each is an object that is built
+    multipart_parts: int = 1_000  # what finds them is slower than what parts a plain form
+    xml_nodes: int = 20_000  # elements and attributes: each costs microseconds too
+    upload_bytes: int = 16_777_216  # a multipart body with files, where its source allows that
+    uploads_at_once: int = 4  # larger than `request_body_bytes`; they are in memory as a whole
+    file_name_bytes: int = 255  # of a file that is sent along, as file systems have it
+    schema_errors: int = 20  # told to one sender: the rest are told when these are mended
+    sender_wait_ms: int = 30_000  # a sender may wait for its run; proxies give up about here
+    waiting_senders: int = 1_000  # each holds a connection
+    answer_bytes: int = 1_048_576  # of a source's own answer
+
+    # Sources that look for themselves.
+    schedule_missed: int = 1_000  # fired at once after an outage: most of a day of minutes
+    feed_batch: int = 200  # offered at once: they share commits, and memory stays small
+    source_files: int = 10_000  # of one look; the next one goes on
+    source_file_bytes: int = 1_073_741_824  # read row by row; a larger one is some mistake
+    poll_pages: int = 1_000  # of one look: more is a loop, or wants a cursor
+    poll_rows: int = 10_000  # of one query, which stand in memory together
 
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
@@ -28,6 +46,9 @@ class Limits(msgspec.Struct, frozen=True):
     process_steps: int = 10_000
     step_targets: int = 1_000  # a fan-out wider than this wants a for-each
     name_bytes: int = 200
+    schema_depth: int = 100  # validators recurse
+    form_levels: int = 4  # groups in groups, on a page
+    form_page_fields: int = 500
     compiled_steps: int = 20_000  # of versions that runs are on, kept in memory: 5 KB a step
 
     # Expressions: written by people, run for every request.
@@ -64,6 +85,7 @@ class Limits(msgspec.Struct, frozen=True):
     page: int = 200  # the longest page of a list
     bulk_runs: int = 1_000  # decided about in one call: it stays short, and `next` goes on
     release_requests: int = 1_000_000  # in one call: a backlog of a day, in some seconds
+    collect_requests: int = 1_000  # in one run, whose document they make together
     told_findings: int = 1_000  # in one answer: 10,000 wrong steps are mended in rounds
 
 
@@ -72,6 +94,17 @@ TINY = Limits(
     request_body_bytes=2_048,
     request_depth=8,
     form_fields=20,
+    xml_nodes=20,
+    upload_bytes=8_192,
+    uploads_at_once=1,
+    schema_errors=3,
+    waiting_senders=2,
+    schedule_missed=3,
+    feed_batch=2,
+    source_files=3,
+    source_file_bytes=16_384,
+    poll_pages=3,
+    poll_rows=5,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,

@@ -24,7 +24,7 @@ from beltline.definition.shape import (
 )
 from beltline.definition.tree import Unreadable
 
-_KEYS = ("connection", "kind", "address", "secret", "limits", "private_addresses")
+_KEYS = ("connection", "kind", "address", "user", "secret", "limits", "private_addresses")
 _LIMIT_KEYS = ("rate", "burst", "concurrency", "batch")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?/ ?(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -43,8 +43,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
 
 
 class ConnectionFile(msgspec.Struct, frozen=True):
-    """A named account of an outside system; `private_addresses` lets it stand in the hub's own
-    network.
+    """A named account of an outside system, of the name `user` there; `private_addresses` lets it
+    stand in the hub's own network.
     """
 
     name: str
@@ -53,6 +53,7 @@ class ConnectionFile(msgspec.Struct, frozen=True):
     secret: SecretRef | None = None
     limits: ConnectionLimits = ConnectionLimits()
     private_addresses: Literal["deny", "allow"] = "deny"
+    user: str = ""
 
 
 class CheckedConnection(msgspec.Struct, frozen=True):
@@ -105,6 +106,7 @@ def _read(
     secret = None
     if "secret" in data:
         secret = read_secret(report, data["secret"], ("secret",), "secret")
+    user = read_name(report, data["user"], ("user",), "user") if "user" in data else ""
     limits = ConnectionLimits()
     if "limits" in data:
         limits = _read_limits(report, data["limits"], ("limits",))
@@ -118,7 +120,7 @@ def _read(
         )
     if report.errors or name is None or kind is None:
         return None
-    return ConnectionFile(name, kind, address, secret, limits, private)
+    return ConnectionFile(name, kind, address, secret, limits, private, user or "")
 
 
 def _read_address(report: Report, value: Any) -> str:
@@ -132,7 +134,8 @@ def _read_address(report: Report, value: Any) -> str:
     except ValueError as error:
         report.error(at, f"this is no address: {error}")
         return ""
-    if not parts.scheme or not host or not address.isprintable() or " " in address:
+    is_file = parts.scheme == "sqlite" and len(parts.path) > 1  # a database that has no host
+    if not parts.scheme or not (host or is_file) or not address.isprintable() or " " in address:
         report.error(
             at, "address must be a whole address", "Write it like https://example.org/rest/."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 from typing import Literal
 
@@ -37,9 +37,14 @@ class Finding(msgspec.Struct, frozen=True, order=True):
 
 
 class Report:
-    """Gathers findings about one document."""
+    """Gathers findings about one document. `connections` are the names of those that there are
+    (None: not checked).
+    """
 
-    def __init__(self, document: Document, file: str) -> None:
+    def __init__(
+        self, document: Document, file: str, connections: Collection[str] | None = None
+    ) -> None:
+        self.connections = connections
         self._document = document
         self._file = file
         self._comparisons = 0

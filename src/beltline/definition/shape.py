@@ -82,6 +82,19 @@ def read_name(report: Report, value: Any, place: Place, what: str) -> str | None
     return None
 
 
+def read_connection_name(report: Report, value: Any, place: Place) -> str | None:
+    """The name of a connection of the home."""
+    name = read_name(report, value, place, "connection")
+    known = report.connections
+    if name is not None and known is not None and name not in known:
+        report.error(
+            place,
+            f'no connection has the name "{name[:100]}"',
+            report.did_you_mean(name, known) or f"Add connections/{name[:100]}.yaml.",
+        )
+    return name
+
+
 def read_file_name(report: Report, data: dict[str, Any], key: str, stem: str | None) -> str | None:
     """The name that a file gives itself under `key`: it must equal the file's stem, so that each
     can be found by the other.

@@ -24,12 +24,13 @@ from beltline.core.events import Journal, StepCompleted
 from beltline.core.inputs import (
     Answered,
     AttemptFailed,
+    Cancel,
     Input,
     Recovered,
     SetAside,
     Start,
     TimePassed,
-    decode_command,
+    decode_message,
 )
 from beltline.core.limits import Limits
 from beltline.core.run import Run, Status, new_run, replay
@@ -163,7 +164,7 @@ class Belt:
         # What the row of a run says that has been here before is not known: it is written anew.
         moving = Moving(run, None if stored.entries else "moving", stored.crashes)
         self._runs.add(moving)
-        is_set_aside = stored.crashes >= self._limits.crashes
+        is_set_aside = stored.crashes >= self._limits.crashes or _is_withdrawn(run, stored)
         for input in self._first_inputs(run, stored):
             self._go_on(moving, input, now, is_set_aside=is_set_aside)
         for message in stored.messages:
@@ -210,7 +211,7 @@ class Belt:
         moving.messages.add(message.id)
         self._committer.gathering.messages_done.append(message.id)
         try:
-            command = decode_command(message.body)
+            command = decode_message(message.body)
         except msgspec.DecodeError as wrong:  # of a newer version, say
             self._report("a message is not understood", moving.run.id, str(wrong))
             return
@@ -284,6 +285,19 @@ class Belt:
                 if not self._runs.of_crashes(crashes):
                     self._loader.ring()  # the next ones of these may be tried
         self._timers.watch(moving)
+
+
+def _is_withdrawn(run: Run, stored: StoredRun) -> bool:
+    """Whether a message ends or stops a run before it has begun: nothing of it is to be called."""
+    if run.started:
+        return False
+    for message in stored.messages:
+        try:
+            if isinstance(decode_message(message.body), Cancel | SetAside):
+                return True
+        except msgspec.DecodeError:
+            continue  # told where it is decided on
+    return False
 
 
 def _fresh_run(key: bytes, process: Any, body: bytes, meta: bytes) -> Run:

@@ -1,115 +1,134 @@
-"""Buffers: which sources hold requests back, and letting them go.
+"""Buffers as people see and use them: what waits and for how long, pausing, letting go, dropping,
+putting first. What goes by itself is the releaser's.
 
 What a person sets on a source is kept in the store and stands over the source's file, so that
-every program on the store sees the same; `refresh` brings in what others set.
+every program on the store sees the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from beltline.core.limits import LIMITS
-from beltline.engine.loader import VersionUnusable
+from beltline.definition.buffering import AtOnce, Paused
+from beltline.definition.source import Source
 from beltline.engine.ports import Clock, NotFound, Store
-from beltline.engine.processes import ProcessBook
+from beltline.engine.records import HeldFilter, HeldRequest
+from beltline.engine.release_plan import drained_at, plan
+from beltline.engine.releaser import PAUSED, RELEASED, Versions, release_now
+from beltline.engine.withdrawing import drop
 
-PAUSED = "paused"
-RELEASED = "released"
+AT_ONCE = 5_000  # of one commit, so that requests that come in meanwhile hardly wait
 
 
-def holds_back(source: str, *, paused_by_file: bool, set_by_people: Mapping[str, str]) -> bool:
-    """Whether new requests of a source are held back: as a person set it, else as its file says."""
-    state = set_by_people.get(source)
-    return paused_by_file if state is None else state == PAUSED
+def holds_back(source: Source, state: str | None) -> bool:
+    """Whether new requests of a source go into its buffer. `state` is what people set on it."""
+    if source.buffering.key is not None:
+        return True
+    return not isinstance(release_now(source, state), AtOnce)
 
 
 class Buffer(msgspec.Struct, frozen=True):
-    """A source's buffer: `state` is `paused` or `released`, `held` how many requests wait."""
+    """A source's buffer: `state` is `paused` or `released`, `held` how many requests wait.
+
+    Times are Unix milliseconds: `oldest_at` when the oldest of them came, `next_at` when something
+    may go next and `drained_at` about when all will have gone (None: nobody can tell).
+    """
 
     source: str
     process: str
     state: str
     held: int
+    oldest_at: int | None = None
+    next_at: int | None = None
+    drained_at: int | None = None
 
 
 class Buffers:
-    """The buffers of a home's sources. `processes` names the process of each source, `paused` are
-    those that hold back by their file.
-    """
+    """The buffers of a home's sources."""
 
     def __init__(
-        self,
-        store: Store,
-        book: ProcessBook,
-        clock: Clock,
-        processes: Mapping[str, str],
-        paused: frozenset[str] = frozenset(),
+        self, store: Store, versions: Versions, clock: Clock, sources: Mapping[str, Source]
     ) -> None:
         self._store = store
-        self._book = book
+        self._newest = versions
         self._clock = clock
-        self._processes = processes
-        self._paused_by_file = paused
-        self._set: dict[str, str] = {}
-
-    async def refresh(self) -> None:
-        """Reads what people set, here or in another program."""
-        self._set = await self._store.source_state()
-
-    def is_paused(self, source: str) -> bool:
-        """Whether new requests of the source are held back, as of the last refresh."""
-        by_file = source in self._paused_by_file
-        return holds_back(source, paused_by_file=by_file, set_by_people=self._set)
+        self._sources = sources
 
     async def states(self) -> list[Buffer]:
         """Every source's buffer, by name."""
-        await self.refresh()
+        states = await self._store.source_state()
         held = await self._store.held(None)
-        return [
-            Buffer(
-                source,
-                process,
-                PAUSED if self.is_paused(source) else RELEASED,
-                held.get(source, 0),
+        now = self._clock.now()
+        buffers = []
+        for name, source in sorted(self._sources.items()):
+            count = held.get(name)
+            number = 0 if count is None else count.number
+            release = release_now(source, states.get(name))
+            planned = plan(name, release, now)
+            buffers.append(
+                Buffer(
+                    name,
+                    ", ".join(source.processes),
+                    PAUSED if isinstance(release, Paused) else RELEASED,
+                    number,
+                    None if count is None else int.from_bytes(count.oldest[:6]),
+                    (now if planned.may_go else planned.until) if number else None,
+                    drained_at(release, number, now) if number else None,
+                )
             )
-            for source, process in sorted(self._processes.items())
-        ]
+        return buffers
 
     async def pause(self, source: str) -> None:
-        """Holds back what the source accepts from now on."""
+        """Holds back all that waits, and what the source accepts from now on."""
         await self._store.set_source_state(source, PAUSED)
-        self._set[source] = PAUSED
 
     async def resume(self, source: str) -> int:
-        """Lets new requests through, and releases all that wait; gives their number."""
+        """Has the source release again as its file says, or at once where it says `paused`. What
+        may go at once goes now; gives its number.
+        """
         await self._store.set_source_state(source, RELEASED)
-        self._set[source] = RELEASED
+        if holds_back(self._sources[source], RELEASED):
+            return 0  # the releaser's, in its time
         released = 0
-        while count := await self.release(source, LIMITS.batch):
+        while count := await self.release(HeldFilter(source), AT_ONCE):
             released += count
         return released
 
-    async def release(self, source: str, limit: int) -> int:
-        """Lets up to `limit` waiting requests go, the oldest first; gives their number. They go
-        through the newest version of the source's process. Raises `NotFound`.
+    async def release(self, filter: HeldFilter, limit: int) -> int:
+        """Lets up to `limit` of these requests go now, beside what the source's settings let go:
+        in their order, and none that is behind another one. Gives their number. Raises `NotFound`
+        where the source has no process to go through.
         """
-        version_id, _ = self._book.newest(self._processes[source])
-        return await self._store.release(source, version_id, self._clock.now(), limit)
+        versions = self._versions(filter.source)
+        waiting = await self._store.waiting(filter, limit)
+        keys = [one.key for one in waiting if one.behind is None]
+        return await self._store.let_go(keys, versions, self._clock.now(), None)
 
-    async def release_leftovers(self) -> int:
-        """Lets go of what sources hold that hold nothing back any more, up to the limit `batch` of
-        each; gives the number. To be called now and then: a source that another program let
-        through may still have taken in requests for its buffer, as long as that was not known here.
+    async def drop(self, filter: HeldFilter, limit: int, *, reason: str, by: str) -> int:
+        """Ends up to `limit` of these requests as cancelled, with the reason in their journals;
+        gives their number. Raises `NotFound`.
         """
-        await self.refresh()
-        released = 0
-        for source in self._processes:
-            if self.is_paused(source) or not await self._store.held(source):
-                continue
-            try:
-                released += await self.release(source, LIMITS.batch)
-            except (NotFound, VersionUnusable):
-                continue  # they wait until there is a process for them
-        return released
+        versions = self._versions(filter.source)
+        keys = [one.key for one in await self._store.waiting(filter, limit)]
+        now = self._clock.now()
+        return await drop(self._store, keys, versions, now, reason=reason, by=by)
+
+    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
+        """Moves requests to the first places of their buffer, or to the last."""
+        return await self._store.put_first(keys, first=first)
+
+    async def waiting(
+        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[HeldRequest]:
+        """What waits, in its order."""
+        return await self._store.waiting(filter, limit, after)
+
+    def _versions(self, source: str) -> dict[str, int]:
+        processes = self._sources[source].processes
+        versions = self._newest.usable(processes)
+        if not versions:
+            self._newest.newest(processes[0])  # tells why
+            raise NotFound(f"there is no process {processes[0]!r}")
+        return versions

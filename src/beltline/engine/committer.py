@@ -10,6 +10,7 @@ Nothing leaves the hub from anywhere but `_act`, after the commit that holds its
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from beltline.core.inputs import Recovered
 from beltline.core.limits import Limits
@@ -34,6 +35,20 @@ FULL = "the store has no room left"
 AWAY = "the store cannot be reached"
 
 
+class Doorbell(Protocol):
+    """Is told what may let held requests go. `keeps_order` holds where any wait for runs."""
+
+    keeps_order: bool
+
+    def held(self, source: str) -> None:
+        """A request was put into this source's buffer."""
+        ...
+
+    def ended(self) -> None:
+        """A run has ended or stopped."""
+        ...
+
+
 class Committer:
     """Makes gathered work durable, one commit at a time, then acts on it.
 
@@ -50,6 +65,7 @@ class Committer:
         clock: Clock,
         new_bell: Callable[[], Bell],
         expect: Callable[[int], None],
+        doorbell: Doorbell,
         limits: Limits,
     ) -> None:
         self._store = store
@@ -59,6 +75,7 @@ class Committer:
         self._timers = timers
         self._clock = clock
         self._expect = expect
+        self._doorbell = doorbell
         self._filled = new_bell()
         self._emptied = new_bell()
         self._limits = limits
@@ -210,6 +227,8 @@ class Committer:
         ]
         if ready:
             self._expect(min(ready))
+        if self._doorbell.keeps_order and any(map(_lets_next_go, work.changes.values())):
+            self._doorbell.ended()
         if self.watchers:
             for change in work.changes.values():
                 self._tell_watchers(change)
@@ -219,6 +238,7 @@ class Committer:
     def _took_in(self, newcomer: Newcomer) -> None:
         row = newcomer.acceptance.run
         if row is None:
+            self._doorbell.held(newcomer.submitted.request.source)
             return
         self._tell_watchers(row)
         if not row.owned and row.ready_at is not None:
@@ -230,3 +250,7 @@ class Committer:
         if row.key in self.watchers and not row.owned and row.ready_at is None:
             for reply in self.watchers.pop(row.key):
                 reply.give(row.status)
+
+
+def _lets_next_go(change: RunChange) -> bool:
+    return not change.owned and change.status in ("completed", "cancelled", "stopped")

@@ -7,11 +7,13 @@ process and those who wait at its door stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from beltline.core.limits import Limits
+from beltline.definition.source import Source
 from beltline.engine.belt import Belt
+from beltline.engine.collecting import Collector
 from beltline.engine.committer import Committer
 from beltline.engine.ids import RunIds
 from beltline.engine.intake import Intake
@@ -19,7 +21,19 @@ from beltline.engine.loader import Loader, Processes
 from beltline.engine.moving import MovingRuns, Timers
 from beltline.engine.ports import Bell, Clock, Mailbox, Reply, Report, Store, Transport
 from beltline.engine.pulse import Pulse
+from beltline.engine.releaser import Releaser, Versions
 from beltline.engine.work import Barrier, Submitted
+
+
+class NodeProcesses(Processes, Versions, Protocol):
+    """The processes that runs go through."""
+
+
+class Definitions(NamedTuple):
+    """What is configured: the processes as they are published, and the sources by their names."""
+
+    processes: NodeProcesses
+    sources: Mapping[str, Source]
 
 
 class Node:
@@ -33,7 +47,7 @@ class Node:
         *,
         store: Store,
         transport: Transport,
-        processes: Processes,
+        definitions: Definitions,
         mailbox: Mailbox,
         clock: Clock,
         entropy: Callable[[int], bytes],
@@ -44,19 +58,34 @@ class Node:
     ) -> None:
         self._mailbox = mailbox
         self._transport = transport
-        self._processes = processes
+        self._processes = definitions.processes
         self._new_bell = new_bell
         self._new_reply = new_reply
         self._report = report
         self._limits = limits
         self.store = store
         self.clock = clock
+        ids = RunIds(entropy)
+        self.releaser = Releaser(
+            store,
+            definitions.processes,
+            definitions.sources,
+            clock,
+            new_bell(),
+            report,
+            self._expect,
+            Collector(store, ids, definitions.processes.newest, self._expect, limits),
+            limits,
+        )
         self._assemble()
-        self.intake = Intake(mailbox, self.committer, RunIds(entropy), clock, new_reply)
+        self.intake = Intake(mailbox, self.committer, ids, clock, new_reply)
         store.listen(self._wake)
 
     def _wake(self) -> None:
         self.loader.wake()  # that of the membership that lasts now
+
+    def _expect(self, at: int) -> None:
+        self.loader.expect(at)
 
     def _assemble(self) -> None:
         """Everything that holds what one membership moves."""
@@ -75,6 +104,7 @@ class Node:
             clock,
             new_bell,
             self.loader.expect,
+            self.releaser,
             limits,
         )
         self.pulse = Pulse(
@@ -120,7 +150,14 @@ class Node:
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, in no order."""
-        parts = (self.belt, self.committer, self.loader, self.timers, self.pulse)
+        parts = (
+            self.belt,
+            self.committer,
+            self.loader,
+            self.timers,
+            self.pulse,
+            self.releaser,
+        )
         return [part.run() for part in parts]
 
     def watch(self, key: bytes) -> Reply:
@@ -141,4 +178,5 @@ class Node:
         """
         self.intake.is_closed = True
         self.loader.is_draining = True
+        self.releaser.is_draining = True
         self.committer.is_draining = True

@@ -6,7 +6,7 @@ milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,15 +19,24 @@ from beltline.engine.records import (
     Batch,
     Beat,
     Claimed,
+    Collection,
     Format,
+    HeldCount,
+    HeldFilter,
+    HeldRequest,
     Message,
+    Released,
+    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
 )
+
+FULL_WINDOW_MS = 3_600_000
 
 # Errors, by who must act
 
@@ -79,6 +88,10 @@ class Store(Protocol):
         go of every run whose owner is gone without handing it over (a membership of this store
         before this one; on a store of one node, any), ready at once, and raises its `crashes`.
         Gives the number of these.
+
+        Those of them that a window had let go, and that were perhaps never called for (they have at
+        most one journal row), count in their window as uses of now. On a store of one node, whose
+        clock may have been set meanwhile, such windows of up to `FULL_WINDOW_MS` begin full.
         """
         ...
 
@@ -148,14 +161,51 @@ class Store(Protocol):
 
     # Buffers
 
-    async def release(self, source: str, version_id: int, now: int, limit: int) -> int:
-        """Gives up to `limit` held requests of a source, the oldest first, a run that is ready at
-        `now`. Gives their number.
+    async def release(self, order: ReleaseOrder, now: int) -> Released:
+        """Gives held requests that may go, those with the least `place` first and of one place the
+        oldest, a run that is ready at `now`. Nothing goes while a person has paused the source.
         """
         ...
 
-    async def held(self, source: str | None) -> dict[str, int]:
-        """How many requests each source (or this one) holds back."""
+    async def let_go(
+        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
+    ) -> int:
+        """Gives these requests, as far as they are held and of a process in `versions`, a run that
+        is ready at `now`, whatever their line and their place, and the run a message where there is
+        one. Gives their number.
+        """
+        ...
+
+    async def collect(self, collection: Collection) -> bool:
+        """Makes held requests into one, at once for all of them: False, and nothing is stored,
+        where one of them is not held any more.
+        """
+        ...
+
+    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
+        """Moves held requests to the first places of their source, or to the last, in their order
+        among themselves. Gives their number.
+        """
+        ...
+
+    async def held(self, source: str | None) -> dict[str, HeldCount]:
+        """What each source (or this one) holds back; none that holds nothing."""
+        ...
+
+    async def waiting(
+        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[HeldRequest]:
+        """Held requests of a source in the order of their places, then of their keys; those after
+        a place and key.
+        """
+        ...
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        """These requests as they came in, as far as there are such, in the order of their keys."""
+        ...
+
+    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
+        """Held requests of all sources that have waited for too long."""
         ...
 
     # What all nodes share, by the store's own clock

@@ -7,7 +7,7 @@ Reading a large definition takes a second or two. It happens beside the belt, th
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from threading import Lock
 from typing import Protocol, TypeVar
 
@@ -166,6 +166,10 @@ class ProcessBook:
         if name in self._unusable:
             raise VersionUnusable(self._unusable[name])
         raise NotFound(f"there is no process {name!r}")
+
+    def usable(self, names: Iterable[str]) -> dict[str, int]:
+        """The version ids of those of these processes that requests can go through now."""
+        return {name: self._newest[name][0] for name in names if name in self._newest}
 
     def names(self) -> list[str]:
         """All published processes, usable or not."""

@@ -19,8 +19,12 @@ class NewRequest(msgspec.Struct, frozen=True):
     """A request as it is kept: never changed afterwards.
 
     `body` and `meta` are JSON. `identity` is unique per source until `identity_until`; `body_hash`
-    tells a true repeat from another request under the same identity. A `held` request waits in its
-    source's buffer and has no run.
+    tells a true repeat from another request under the same identity.
+
+    A `held` request waits in its source's buffer and has no run. Of one `line` (where it has any)
+    requests go one after the other: each when the run of the one before it has ended, or has
+    stopped where it `passes_stopped`. Of those that may go the least `place` goes first. At
+    `expires_at` it has waited for too long.
     """
 
     key: bytes
@@ -33,6 +37,10 @@ class NewRequest(msgspec.Struct, frozen=True):
     identity: str | None = None
     identity_until: int = 0
     held: bool = False
+    line: str = ""
+    passes_stopped: bool = False
+    place: int = 0
+    expires_at: int | None = None
 
 
 class NewRun(msgspec.Struct, frozen=True):
@@ -126,7 +134,103 @@ class Repeat(msgspec.Struct, frozen=True):
     same_body: bool
 
 
+class Window(msgspec.Struct, frozen=True):
+    """At most `at_most` uses of `name` in any `every_ms` milliseconds, of all nodes together."""
+
+    name: str
+    at_most: int
+    every_ms: int
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A time at which a source's schedule lets up to `at_most` of the requests go that came before
+    it (None: all).
+    """
+
+    at: int
+    at_most: int | None
+
+
+class ReleaseOrder(msgspec.Struct, frozen=True):
+    """What may leave a source's buffer now, up to `limit` requests.
+
+    `versions` gives the process versions that they are to go through; those of other processes
+    stay. A `window` counts them. With `due` they are counted for that time of the schedule, which
+    begins when it is asked for first; earlier times end with it.
+    """
+
+    source: str
+    versions: dict[str, int]
+    limit: int
+    window: Window | None = None
+    due: Due | None = None
+
+
+class Released(msgspec.Struct, frozen=True):
+    """How many requests left the buffer, and how long it takes until the window may have room for
+    another one, by the clock that it is counted by (None where there is no window).
+    """
+
+    number: int
+    wait_ms: int | None = None
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """Held requests that become one: `acceptance` is the one, `members` the runs with which each
+    of them ends, `rows` their journals.
+    """
+
+    acceptance: Acceptance
+    members: list[NewRun]
+    rows: list[JournalRow]
+
+
 # What a store gives
+
+
+class StoredRequest(msgspec.Struct, frozen=True):
+    """A request as it came in; `body` and `meta` are JSON."""
+
+    key: bytes
+    source: str
+    process: str
+    accepted_at: int
+    body: bytes
+    meta: bytes
+
+
+class HeldRequest(msgspec.Struct, frozen=True):
+    """A request that waits in a buffer. Of one `line` the first goes when `behind` has ended: a
+    run, or a request that waits itself; None where nothing of its line is in the way.
+    """
+
+    key: bytes
+    source: str
+    process: str
+    line: str
+    place: int
+    expires_at: int | None
+    behind: bytes | None
+
+
+class HeldCount(msgspec.Struct, frozen=True):
+    """How many requests a source holds, and the key of the oldest one."""
+
+    number: int
+    oldest: bytes
+
+
+class HeldFilter(msgspec.Struct, frozen=True):
+    """Which held requests of a source: of one process, of one line, of those at `keys`; from
+    `since` on and before `until`, by the times of their keys.
+    """
+
+    source: str
+    process: str | None = None
+    line: str | None = None
+    keys: tuple[bytes, ...] | None = None
+    since: int | None = None
+    until: int | None = None
 
 
 class Message(msgspec.Struct, frozen=True):

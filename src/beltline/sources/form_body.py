@@ -9,6 +9,7 @@ an object, `[]` beside `[key]`) is refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -21,6 +22,8 @@ _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SHOWN = 60
 
+Leaf = str | dict[str, Any]  # a text; of multipart also what stands for a file
+
 
 class _Node:
     """Members under one name: by keys, or appended."""
@@ -28,24 +31,41 @@ class _Node:
     __slots__ = ("appended", "members")
 
     def __init__(self) -> None:
-        self.members: dict[str, _Node | str] = {}
-        self.appended: list[_Node | str] = []
+        self.members: dict[str, _Node | Leaf] = {}
+        self.appended: list[_Node | Leaf] = []
 
 
 def read_form(body: bytes, *, depth: int, limit: str = "request_depth") -> tuple[Any, bytes]:
     """The fields as one JSON object, and its compact bytes. Raises `RequestRefused` (400)."""
     if body.count(b"&") >= LIMITS.form_fields:
         raise _refused(f"The form has more than {LIMITS.form_fields:,} fields (limit form_fields).")
-    root = _Node()
+    fields = []
     for field in body.split(b"&"):
         if field:
             raw_name, _, raw_value = field.partition(b"=")
-            name = _decoded(raw_name)
-            _put(root, name, _path(name, depth, limit), _decoded(raw_value))
+            fields.append((_decoded(raw_name), _decoded(raw_value)))
+    value = tree_of(fields, depth=depth, limit=limit)
+    return value, orjson.dumps(value)
+
+
+def tree_of(
+    fields: Iterable[tuple[str, Leaf]], *, depth: int, limit: str = "request_depth"
+) -> dict[str, Any]:
+    """Fields with bracket names as one object. Raises `RequestRefused` (400)."""
+    root = _Node()
+    parts = 0
+    for name, leaf in fields:
+        path = _path(name, depth, limit)
+        parts += len(path)
+        if parts > LIMITS.form_name_parts:
+            raise _refused(
+                "The names of the fields have more than"
+                f" {LIMITS.form_name_parts:,} parts together (limit form_name_parts)."
+            )
+        _put(root, name, path, leaf)
     if not root.members:
         raise _refused("The form has no field. Send at least one.")
-    value = {key: _value(member) for key, member in root.members.items()}
-    return value, orjson.dumps(value)
+    return {key: _value(member) for key, member in root.members.items()}
 
 
 def _decoded(raw: bytes) -> str:
@@ -78,14 +98,14 @@ def _path(name: str, depth: int, limit: str) -> list[str]:
     return path
 
 
-def _put(root: _Node, name: str, path: list[str], text: str) -> None:
+def _put(root: _Node, name: str, path: list[str], leaf: Leaf) -> None:
     node = root
     for key in path[:-1]:
         below = _member(node, key, name)
         if below is None:
             below = _Node()
             _set(node, key, below)
-        elif isinstance(below, str):
+        elif not isinstance(below, _Node):
             raise _refused("A field is both a text and a group of fields.", name)
         node = below
     key = path[-1]
@@ -94,26 +114,26 @@ def _put(root: _Node, name: str, path: list[str], text: str) -> None:
         raise _refused("A field is both a text and a group of fields.", name)
     if present is not None:
         raise _refused("A field stands twice. Send it once, or name it with [] for a list.", name)
-    _set(node, key, text)
+    _set(node, key, leaf)
 
 
-def _member(node: _Node, key: str, name: str) -> _Node | str | None:
+def _member(node: _Node, key: str, name: str) -> _Node | Leaf | None:
     """What stands under a key already; an empty key always appends, so nothing does."""
     if node.members if key == "" else node.appended:
         raise _refused("A field is numbered by [] in one place and named in another.", name)
     return None if key == "" else node.members.get(key)
 
 
-def _set(node: _Node, key: str, member: _Node | str) -> None:
+def _set(node: _Node, key: str, member: _Node | Leaf) -> None:
     if key == "":
         node.appended.append(member)
     else:
         node.members[key] = member
 
 
-def _value(member: _Node | str) -> Any:
+def _value(member: _Node | Leaf) -> Any:
     """Recursion is bounded by the depth of names, which is checked."""
-    if isinstance(member, str):
+    if not isinstance(member, _Node):
         return member
     if member.appended:
         return [_value(one) for one in member.appended]

@@ -17,13 +17,17 @@ from functools import partial
 import msgspec
 
 from beltline.definition.secret import SecretRef
-from beltline.definition.source import (
+from beltline.definition.verify import (
     Verify,
+    VerifyBasic,
     VerifyBearer,
+    VerifyBitrix24,
     VerifyHmac,
     VerifyNone,
+    VerifySlack,
     VerifyStandardWebhooks,
 )
+from beltline.sources.bitrix24_form import token_of
 from beltline.sources.headers import Headers, only_value
 from beltline.sources.refusal import RequestRefused, SecretMissing
 
@@ -59,6 +63,12 @@ def verifier_of(verify: Verify, resolve: Resolve) -> Verifier:
             return partial(_check_hmac, verify, partial(_secrets, verify.secret, resolve))
         case VerifyStandardWebhooks():
             return partial(_check_standard_webhooks, partial(_secrets, verify.secret, resolve))
+        case VerifyBasic():
+            return partial(_check_basic, verify.user, partial(_secrets, verify.secret, resolve))
+        case VerifySlack():
+            return partial(_check_slack, partial(_secrets, verify.secret, resolve))
+        case VerifyBitrix24():
+            return partial(_check_bitrix24, partial(_secrets, verify.secret, resolve))
 
 
 def own_headers(verify: Verify) -> frozenset[bytes]:
@@ -66,6 +76,20 @@ def own_headers(verify: Verify) -> frozenset[bytes]:
     if isinstance(verify, VerifyHmac):
         return frozenset((verify.header.lower().encode(),))
     return frozenset()
+
+
+def challenge_of(verify: Verify) -> str:
+    """What a 401 says in `WWW-Authenticate`: how the sender proves itself; empty where no scheme of
+    HTTP has a name for it.
+    """
+    if isinstance(verify, VerifyBearer):
+        return "Bearer"
+    return 'Basic realm="beltline", charset="UTF-8"' if isinstance(verify, VerifyBasic) else ""
+
+
+def is_secret(ref: SecretRef, resolve: Resolve, given: bytes) -> bool:
+    """Whether `given` is one of the secrets that hold now. Raises `SecretMissing`."""
+    return _is_one_of(given, _secrets(ref, resolve))
 
 
 def _secrets(ref: SecretRef, resolve: Resolve) -> list[str]:
@@ -84,16 +108,28 @@ def _anybody(received: Received) -> None:
 
 
 def _check_bearer(secrets: _Secrets, received: Received) -> None:
-    expected = [hashlib.sha256(secret.encode()).digest() for secret in secrets()]
+    expected = secrets()
     sent = only_value(received.headers, b"authorization")
     if not sent:
         raise _refused("The header Authorization is missing. Send `Bearer TOKEN`.")
     scheme, _, token = sent.partition(b" ")
     if scheme.lower() != b"bearer":
         raise _refused("The header Authorization is not of the form `Bearer TOKEN`.")
-    # Hashes have one length, so that the comparison does not tell that of the token either.
-    if not _any_equal(hashlib.sha256(token.strip()).digest(), expected):
+    if not _is_one_of(token.strip(), expected):
         raise _refused("The token is not the one that this source expects.")
+
+
+def _check_basic(user: str, secrets: _Secrets, received: Received) -> None:
+    expected = [f"{user}:{secret}" for secret in secrets()]
+    sent = only_value(received.headers, b"authorization")
+    if not sent:
+        raise _refused("The header Authorization is missing. Send a user and a password.")
+    scheme, _, encoded = sent.partition(b" ")
+    given = _unbase64(encoded.strip())
+    if scheme.lower() != b"basic" or given is None:
+        raise _refused("The header Authorization is not of the form `Basic USER:PASSWORD`.")
+    if not _is_one_of(given, expected):
+        raise _refused("The user and the password are not those that this source expects.")
 
 
 def _check_hmac(verify: VerifyHmac, secrets: _Secrets, received: Received) -> None:
@@ -125,12 +161,7 @@ def _check_standard_webhooks(secrets: _Secrets, received: Received) -> None:
     # different messages.
     if b"." in id:
         raise _refused("The header webhook-id must not hold a dot.")
-    if not timestamp.isdigit() or len(timestamp) > 12:
-        raise _refused("The header webhook-timestamp is no time in Unix seconds.")
-    if abs(received.at / 1_000 - int(timestamp)) > TOLERANCE_S:
-        raise _refused(
-            f"The header webhook-timestamp is more than {TOLERANCE_S} s away from the time here."
-        )
+    _check_time(timestamp, "webhook-timestamp", received.at)
     signed = b"%b.%b.%b" % (id, timestamp, received.body)
     expected = [hmac.digest(key, signed, "sha256") for key in keys]
     for signature in signatures.split(b" "):
@@ -139,6 +170,44 @@ def _check_standard_webhooks(secrets: _Secrets, received: Received) -> None:
         if given is not None and _any_equal(given, expected):
             return
     raise _refused("No v1 signature fits the message and the secret of this source.")
+
+
+def _check_slack(secrets: _Secrets, received: Received) -> None:
+    keys = secrets()
+    timestamp = only_value(received.headers, b"x-slack-request-timestamp")
+    signature = only_value(received.headers, b"x-slack-signature")
+    if not timestamp or not signature:
+        raise _refused("Send the headers x-slack-request-timestamp and x-slack-signature.")
+    _check_time(timestamp, "x-slack-request-timestamp", received.at)
+    version, _, encoded = signature.partition(b"=")
+    given = _unhex(encoded) if version == b"v0" else None
+    if given is None:
+        raise _refused("The header x-slack-signature must hold v0=SIGNATURE.")
+    signed = b"v0:%b:%b" % (timestamp, received.body)
+    if not _any_equal(given, [hmac.digest(key.encode(), signed, "sha256") for key in keys]):
+        raise _refused("The signature does not fit the message and the secret of this source.")
+
+
+def _check_bitrix24(secrets: _Secrets, received: Received) -> None:
+    expected = secrets()
+    token = token_of(received.headers, received.body)
+    if token is None:
+        raise _refused("Send a form with one field auth[application_token].")
+    if not _is_one_of(token, expected):
+        raise _refused("The application token is not the one that this source expects.")
+
+
+def _check_time(timestamp: bytes, name: str, at: int) -> None:
+    if not timestamp.isdigit() or len(timestamp) > 12:
+        raise _refused(f"The header {name} is no time in Unix seconds.")
+    if abs(at / 1_000 - int(timestamp)) > TOLERANCE_S:
+        raise _refused(f"The header {name} is more than {TOLERANCE_S} s away from the time here.")
+
+
+def _is_one_of(given: bytes, secrets: list[str]) -> bool:
+    """Compares hashes: they have one length, so that the time does not tell that of a secret."""
+    expected = [hashlib.sha256(secret.encode()).digest() for secret in secrets]
+    return _any_equal(hashlib.sha256(given).digest(), expected)
 
 
 def _any_equal(given: bytes, expected: list[bytes]) -> bool:

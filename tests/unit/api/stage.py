@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from beltline.api.app import create_app
 from beltline.api.hub import Hub
 from beltline.api.tokens import ROLES, new_token
+from beltline.blobs.folder import BlobFolder
 from beltline.catalog.catalog import Catalog
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
@@ -27,11 +28,12 @@ from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
+from beltline.sources.feeding import Feeds
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
@@ -201,6 +203,11 @@ async def _new_token(store: Store, role: str) -> str:
     return token
 
 
+def _around(store: Any, clock: ManualClock) -> Surroundings:
+    unused: Any = None  # the modules of the tests ask for nothing outside
+    return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -209,8 +216,8 @@ async def running_stage(
     modules: Mapping[str, Any] | None = None,
     runs: bool = True,
 ) -> AsyncIterator[Stage]:
-    """A hub on a new store in `folder` with the process `lead`, the source `form`, and a token of
-    each role. With `runs` False nothing moves, and nothing is accepted.
+    """A hub on a new store in `folder` with `lead`, `form`, and a token of each role. With `runs`
+    False nothing moves, and nothing is accepted.
     """
     real = await open_store(f"sqlite:///{folder / 'hub.db'}", durable=False)
     store: Any = WatchedStore(real)
@@ -218,14 +225,13 @@ async def running_stage(
     handlers = {"echo": echo, "judge": judge, **(modules or {})}
     catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
     mailbox = AsyncioMailbox()
-    unused: Any = None  # the modules of the tests ask for nothing outside
-    around = Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
-    transport = EventTransport(catalog.invocation, around, mailbox, limits)
+    transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
+    sources: dict[str, Source] = {}
     node = Node(
         store=store,
         transport=transport,
-        processes=book,
+        definitions=Definitions(book, sources),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,
@@ -235,7 +241,6 @@ async def running_stage(
         limits=limits,
     )
     secrets: dict[str, str] = {}
-    sources: dict[str, Source] = {}
     connections: dict[str, ConnectionFile] = {}
     hub = Hub(
         node=node,
@@ -247,6 +252,8 @@ async def running_stage(
         clock=clock,
         limits=limits,
         secret=secrets.get,
+        blobs=BlobFolder(folder / "blobs"),
+        feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

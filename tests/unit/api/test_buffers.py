@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from beltline.core.limits import LIMITS
 from tests.unit.api.stage import Stage
 
 HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n"
@@ -15,13 +12,13 @@ HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: pause
 async def buffer(stage: Stage, source: str) -> dict[str, object]:
     listed = (await stage.ask("GET", "/api/v1/buffers")).json()["buffers"]
     found: dict[str, object] = next(one for one in listed if one["source"] == source)
-    return found
+    return {name: found[name] for name in ("source", "state", "held")}
 
 
 async def test_a_paused_source_holds_back_from_the_next_request_on(stage: Stage) -> None:
     assert (await stage.send("form", {})).json()["run"] is not None
     paused = await stage.ask("POST", "/api/v1/buffers/form/pause")
-    assert paused.json() == {"source": "form", "state": "paused", "held": 0}
+    assert paused.json()["state"] == "paused"
     assert (await stage.send("form", {})).json()["run"] is None
     assert await buffer(stage, "form") == {"source": "form", "state": "paused", "held": 1}
 
@@ -67,35 +64,23 @@ async def test_what_comes_in_while_a_resume_is_not_known_here_is_released_later(
 ) -> None:
     await stage.ask("POST", "/api/v1/buffers/form/pause")
     await stage.send("form", {"n": 1})
-    await stage.store.set_source_state("form", "released")  # another program lets it through,
-    await stage.store.release("form", 1, stage.clock.time, 10)  # and all that it finds waiting
+    await stage.store.set_source_state("form", "released")  # another program lets it through
     late = await stage.send("form", {"n": 2})
     assert late.json()["run"] is None
-    assert await stage.hub.buffers().release_leftovers() == 1
-    stage.hub.wake_runs()
+    stage.hub.look_at_buffers()
     await stage.at_rest(late.json()["request"], "completed")
-    assert await stage.hub.buffers().release_leftovers() == 0
 
 
-async def test_leftovers_are_only_those_of_sources_that_hold_nothing_back(stage: Stage) -> None:
+async def test_requests_without_a_process_stay(stage: Stage) -> None:
     stage.add_source(HELD)
     stage.add_source(HELD.replace("held", "lost").replace("process: lead", "process: nowhere"))
-    await stage.send("held", {})
+    first = await stage.send("held", {})
     await stage.send("lost", {})
-    assert await stage.hub.buffers().release_leftovers() == 0
     for source in ("held", "lost"):
         await stage.store.set_source_state(source, "released")
-    assert await stage.hub.buffers().release_leftovers() == 1  # the other one has no process
+    stage.hub.look_at_buffers()
+    await stage.at_rest(first.json()["request"], "completed")
     assert await buffer(stage, "lost") == {"source": "lost", "state": "released", "held": 1}
-
-
-async def test_leftovers_go_a_batch_at_a_time(stage: Stage) -> None:
-    stage.add_source(HELD)
-    batch = LIMITS.batch
-    await asyncio.gather(*(stage.send("held", n) for n in range(batch + 3)))
-    await stage.store.set_source_state("held", "released")
-    released = [await stage.hub.buffers().release_leftovers() for _ in range(3)]
-    assert released == [batch, 3, 0]
 
 
 @pytest.mark.parametrize("by_file", ["paused", ""])
@@ -124,7 +109,7 @@ async def test_requests_of_a_source_that_is_gone_are_still_seen(stage: Stage) ->
 async def test_wrong_counts_are_told(stage: Stage) -> None:
     too_many = await stage.ask("POST", "/api/v1/buffers/form/release", {"count": 10**9})
     assert "limit release_requests" in too_many.json()["detail"]
-    for body in ({}, {"count": 0}, {"count": -1}, {"count": "all"}, {"count": 10**9}, {"n": 1}):
+    for body in ({"count": 0}, {"count": -1}, {"count": "all"}, {"count": 10**9}, {"n": 1}):
         assert (await stage.ask("POST", "/api/v1/buffers/form/release", body)).status == 422
     assert (await stage.ask("POST", "/api/v1/buffers/form/pause", {"x": 1})).status == 422
 
@@ -148,4 +133,70 @@ async def test_sources_are_listed_without_their_secrets(stage: Stage) -> None:
         "identity_window_ms": 3_600_000,
         "state": "released",
         "held": 0,
+        "feed": None,
     }
+
+
+async def test_what_waits_is_listed_in_its_order_and_moved_and_dropped(stage: Stage) -> None:
+    stage.add_source(HELD + 'key: "{{ request.deal }}"\nexpires: 1h\n')
+    first, behind, other = [
+        (await stage.send("held", {"deal": deal})).json()["request"] for deal in ("7", "7", "8")
+    ]
+    address = "/api/v1/buffers/held"
+    page = (await stage.ask("GET", f"{address}/requests?limit=2")).json()
+    assert [one["id"] for one in page["requests"]] == [first, behind]
+    assert page["requests"][1] == {
+        "id": behind,
+        "process": "lead",
+        "accepted_at": "2025-11-24T16:00:00.000+00:00",
+        "key": "7",
+        "behind": first,
+        "place": 1_764_000_000_000,
+        "expires_at": "2025-11-24T17:00:00.000+00:00",
+    }
+    rest = (await stage.ask("GET", f"{address}/requests?after={page['next']}")).json()
+    assert [one["id"] for one in rest["requests"]] == [other]
+    moved = await stage.ask("POST", f"{address}/order", {"ids": [other], "to": "first"})
+    assert moved.json() == {"source": "held", "moved": 1}
+    page = (await stage.ask("GET", f"{address}/requests")).json()
+    assert [one["id"] for one in page["requests"]] == [other, first, behind]
+    dropped = await stage.ask("POST", f"{address}/drop", {"key": "8", "reason": "a mistake"})
+    assert dropped.json() == {"source": "held", "dropped": 1, "held": 2}
+    await stage.at_rest(other, "cancelled")
+    released = await stage.ask("POST", f"{address}/release", {})
+    assert released.json()["released"] == 1
+    await stage.at_rest(first, "completed")
+
+
+async def test_a_full_backlog_is_told_with_the_time_at_which_there_is_room(stage: Stage) -> None:
+    stage.add_source(
+        HELD.replace("paused", "{at_most: 1, every: 10s}") + "backlog: {most: 2, answer: 429}\n"
+    )
+    answers = [await stage.send("held", {"n": n}) for n in range(5)]
+    statuses = [answer.status for answer in answers]
+    assert statuses[:2] == [202, 202]
+    assert 429 in statuses
+    refused = answers[statuses.index(429)]
+    assert refused.json()["type"].endswith("backlog-full")
+    assert 1 <= int(refused.headers["retry-after"]) <= 20
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "requests?after=x", None, 400),
+        ("GET", "requests?after=5.x", None, 400),
+        ("GET", "requests?limit=0", None, 400),
+        ("POST", "drop", {}, 422),
+        ("POST", "drop", {"reason": ""}, 422),
+        ("POST", "drop", {"reason": "x", "ids": ["x"]}, 422),
+        ("POST", "order", {"ids": [], "to": "first"}, 422),
+        ("POST", "order", {"to": "first"}, 422),
+        ("POST", "release", {"since": "yesterday"}, 400),
+    ],
+)
+async def test_wrong_choices_are_told(
+    stage: Stage, method: str, path: str, body: object, status: int
+) -> None:
+    answer = await stage.ask(method, f"/api/v1/buffers/form/{path}", body)
+    assert answer.status == status

@@ -179,7 +179,7 @@ async def test_a_sender_that_leaves_is_not_answered_and_nothing_is_stored(stage:
     assert await stored(stage) == 0
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("content_type", [None, "text/html", "image/png"])
 async def test_other_content_types_are_refused(stage: Stage, content_type: str | None) -> None:
     assert_problem(await stage.send("form", b"{}", content_type=content_type), 415)
 

@@ -13,7 +13,7 @@ from beltline.core.inputs import (
     GoTo,
     Retry,
     Skip,
-    decode_command,
+    decode_message,
     encode_command,
 )
 from beltline.core.limits import LIMITS
@@ -198,4 +198,4 @@ def test_an_ended_run_refuses_everything(command: Command) -> None:
     [Retry("a", {"n": [1, None]}, "Ada"), Skip("a", {"x": 1}), GoTo("b", "a", "Ada"), Cancel("no")],
 )
 def test_a_command_comes_back_as_it_was_written(command: Command) -> None:
-    assert decode_command(encode_command(command)) == command
+    assert decode_message(encode_command(command)) == command

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from beltline.core.expression import Scope
+from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.secret import SecretRef
-from beltline.definition.source import (
-    CheckedSource,
-    Source,
+from beltline.definition.source import CheckedSource, Source, read_source
+from beltline.definition.verify import (
     Verify,
     VerifyBearer,
     VerifyHmac,
     VerifyNone,
     VerifyStandardWebhooks,
-    read_source,
 )
+from beltline.definition.webhook import WebhookWay
 from tests.unit.definition.shelf import lines
 
 HEAD = "source: site-form\nkind: webhook\nprocess: deal-intake\n"
@@ -41,8 +41,9 @@ def test_a_source_of_the_design() -> None:
         'identity: {by: "{{ request.lead_id }}", window: 2h}\nrelease: paused\n'
     )
     assert (source.name, source.kind, source.process) == ("site-form", "webhook", "deal-intake")
-    assert source.verify == VerifyHmac("X-Signature", SecretRef("SITE_FORM_SECRET"))
-    assert source.release == "paused"
+    assert isinstance(source.way, WebhookWay)
+    assert source.way.verify == VerifyHmac("X-Signature", SecretRef("SITE_FORM_SECRET"))
+    assert source.buffering.release == Paused()
     assert source.identity is not None
     assert source.identity.window_ms == 7_200_000
     value = source.identity.by.resolve({"request": {"lead_id": 7}}, Scope(0, "r", 1))
@@ -67,8 +68,9 @@ def test_a_source_of_the_design() -> None:
 )
 def test_ways_to_verify(written: str, verify: Verify) -> None:
     source = source_of(HEAD + f"verify: {written}\n")
-    assert source.verify == verify
-    assert (source.release, source.identity) == ("at-once", None)
+    assert isinstance(source.way, WebhookWay)
+    assert source.way.verify == verify
+    assert (source.buffering.release, source.identity) == (AtOnce(), None)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +99,22 @@ def test_ways_to_verify(written: str, verify: Verify) -> None:
         ('verify: none\nidentity: {by: "{{ deal.id }}"}', 's.yaml:5:16: "deal" is not known'),
         ('verify: none\nidentity: {by: "{{ request.id }}", window: 0s}', "s.yaml:5:44: window"),
         ('verify: none\nidentity: {by: "{{ request.id", window: 1h}', "s.yaml:5:16:"),
-        ("verify: none\nrelease: {at_most: 10, every: 1m}",
-         ("s.yaml:5:10: this version releases at once, or by hand. "
-         "Leave release out, or write `release: paused`.")),
-        ("verify: none\nschema: {}", "s.yaml:5:1: this version has no `schema` of sources"),
+        ("verify: none\nrelease: later", 's.yaml:5:10: release cannot be "later". Write at-once'),
+        ("verify: none\nrelease: {at_most: 10}", "s.yaml:5:10: release needs the time that"),
+        ("verify: none\nrelease: {at_most: 0, every: 1m}", "s.yaml:5:20: at_most must be at"),
+        ("verify: none\nrelease: {at_most: 1, every: 1m, spraed: true}", 's.yaml:5:34: unknown'),
+        ('verify: none\nrelease: {schedule: "0 9 * * *"}', "s.yaml:5:10: a time of day needs"),
+        ('verify: none\nrelease: {schedule: "61 9 * * *", timezone: UTC}', "s.yaml:5:21: this is"),
+        ('verify: none\nrelease: {schedule: "0 0 30 2 *", timezone: UTC}', "s.yaml:5:21: this"),
+        ('verify: none\nrelease: {schedule: "0 9 * * *", timezone: Mars/One}',
+         's.yaml:5:44: there is no time zone "Mars/One"'),
+        ("verify: none\nrelease: {hours: Mon-Fri 18:00-9:00, timezone: UTC}", "s.yaml:5:18: "),
+        ("verify: none\nrelease: {collect: 10}", "s.yaml:5:10: collect needs the time after"),
+        ("verify: none\non_stopped: pass", "s.yaml:5:13: on_stopped needs a key"),
+        ("verify: none\nkey: deal", 's.yaml:5:6: this is the same for every request. Write "{'),
+        ("verify: none\npriority: -1", "s.yaml:5:11: priority must be at least 0"),
+        ("verify: none\nbacklog: {most: 5, answer: 500}", "s.yaml:5:28: answer can be 429 or 503"),
+        ("verify: none\nexpires: 5", "s.yaml:5:10: expires needs a unit. Write 5s for seconds."),
         ("verify: none\nrelaese: paused", ('s.yaml:5:1: unknown key "relaese" in a source. '
          'Did you mean "release"?')),
     ],
@@ -113,16 +127,15 @@ def test_a_mistake_has_its_place(rest: str, line: str) -> None:
 
 
 def test_every_mistake_is_found_at_once() -> None:
-    checked = check("source: form\nkind: mail\nprocess: deal\nverify: x\nrelease: later\n")
+    checked = check("source: form\nkind: post\nprocess: deal\nverify: x\nrelease: later\n")
     assert [(finding.line, finding.column) for finding in checked.findings] == [
         (1, 9),
         (2, 7),
         (3, 10),
-        (4, 9),
         (5, 10),
     ]
-    assert 'Did you mean "deal-intake"?' not in checked.findings[3].suggestion
-    assert "only webhooks" in checked.findings[1].message
+    assert 'Did you mean "deal-intake"?' not in checked.findings[2].suggestion
+    assert "Kinds: webhook" in checked.findings[1].suggestion
 
 
 def test_a_kind_that_does_not_exist_and_missing_keys() -> None:

@@ -6,7 +6,7 @@ Time stands still until a test lets it pass. Calls lie in `calls` until a test a
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from random import Random
 from typing import Any
 
@@ -14,10 +14,11 @@ from beltline.core.events import Error
 from beltline.core.inputs import Answered, AttemptFailed, Command, Input, encode_command
 from beltline.core.limits import TINY, Limits
 from beltline.core.model import Process
+from beltline.definition.source import Source
 from beltline.engine.loader import VersionUnusable
-from beltline.engine.node import Node
+from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Dispatched, Posted, StoreFull
-from beltline.engine.records import NewRequest, RunRecord, StoredRun
+from beltline.engine.records import NewRequest, ReleaseOrder, RunRecord, StoredRun
 from tests.simulation import workload
 from tests.simulation.disk import Disk
 from tests.simulation.ports import (
@@ -48,6 +49,7 @@ class Desk:
         self.inline: list[Dispatched] = []
         self.unusable: set[int] = set()
         self.processes: dict[int, Process] = {}
+        self.sources: dict[str, Source] = {}
         for number, each in enumerate(definitions or (LINE,), 1):
             name = each["process"]
             self.processes[number] = workload.compiled(json.dumps(each), name, number)
@@ -58,12 +60,14 @@ class Desk:
     def start(self) -> None:
         scheduler = self.scheduler
         refuse = lambda: StoreFull("no room") if self.is_full else None  # noqa: E731
-        self.store = SimulatedStore(self.disk, self._pause, refuse=refuse)
+        self.store = SimulatedStore(
+            self.disk, self._pause, refuse=refuse, now=lambda: scheduler.now
+        )
         self.mailbox = SimulatedMailbox(scheduler)
         self.node = Node(
             store=self.store,
             transport=self,
-            processes=self,
+            definitions=Definitions(self, self.sources),
             mailbox=self.mailbox,
             clock=self.clock,
             entropy=Random(1).randbytes,
@@ -93,6 +97,14 @@ class Desk:
         if version_id in self.unusable:
             raise VersionUnusable("its module is gone")
         return self.processes[version_id]
+
+    def usable(self, names: Iterable[str]) -> dict[str, int]:
+        by_name = {process.name: number for number, process in self.processes.items()}
+        return {name: by_name[name] for name in names if name in by_name}
+
+    def newest(self, name: str) -> tuple[int, Process]:
+        number = self.usable([name])[name]
+        return number, self.processes[number]
 
     def dispatch(self, calls: list[Dispatched]) -> None:
         self.calls.extend(calls)
@@ -135,6 +147,12 @@ class Desk:
         while self.scheduler.now < until:
             self.scheduler.step()
         self.settle()
+
+    def release(self) -> None:
+        """Lets all go that the source of the desk's requests holds."""
+        versions = {process.name: number for number, process in self.processes.items()}
+        order = ReleaseOrder("form", versions, 10)
+        self.run(self.store.release(order, self.clock.now()))
 
     def request(self, body: Any = None, *, number: int = 1, **more: Any) -> NewRequest:
         """A request for a process of the desk."""

@@ -200,7 +200,7 @@ def test_a_run_that_never_started_is_set_aside_without_a_call() -> None:
     desk = Desk()
     key = desk.submit({"n": 1}, held=True).key
     desk.crash()
-    desk.run(desk.store.release("form", 1, desk.clock.now(), 10))
+    desk.release()
     desk.disk.runs[key].crashes = 5
     desk.start()
     desk.wait(1_100)

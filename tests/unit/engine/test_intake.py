@@ -7,6 +7,7 @@ from typing import Any
 from beltline.engine.ids import RunIds, id_of, key_of
 from beltline.engine.records import Repeat
 from beltline.engine.work import Accepted, Refused
+from tests.conformance.store_rows import held_counts
 from tests.unit.engine.desk import Desk
 
 DAY_MS = 86_400_000
@@ -67,13 +68,13 @@ def test_a_held_request_waits_in_its_buffer_without_a_run() -> None:
     assert answer.held
     assert desk.disk.runs == {}
     assert desk.calls == []
-    assert desk.run(desk.store.held("form")) == {"form": 1}
+    assert desk.run(held_counts(desk.store, "form")) == {"form": 1}
 
 
 def test_a_released_request_is_put_on_the_belt() -> None:
     desk = Desk()
     answer = desk.submit({"n": 1}, held=True)
-    desk.run(desk.store.release("form", 1, desk.clock.now(), 10))
+    desk.release()
     desk.wait(1_100)
     assert desk.called == ["a"]
     assert desk.events(answer.key) == ["run-started", "step-started"]

@@ -97,7 +97,7 @@ def test_depth_up_to_the_limit_is_read_however_wide_the_value_is() -> None:
 
 def test_a_large_wrong_body_is_refused_without_a_walk_for_its_place() -> None:
     refused = refusal(b"[" + b"[]," * 30_000 + b'{"a":1,"a":2}]')
-    assert 'key "a" stands twice' in refused.detail
+    assert "A key stands twice" in refused.detail
     assert refused.where == ""
 
 
@@ -170,3 +170,39 @@ def test_equal_values_have_equal_canonical_bytes() -> None:
     other, _ = read_json(b'{ "a" : [1, 2], "b" : 1 }', depth=100)
     assert canonical(one) == canonical(other)
     assert canonical({"a": [2, 1]}) != canonical({"a": [1, 2]})
+
+
+KEYS = st.text(st.sampled_from('a":\\,{} é'), max_size=4)
+
+
+@given(st.lists(st.tuples(KEYS, KEYS), min_size=1, max_size=4), st.booleans())
+def test_a_repeated_key_is_found_whatever_stands_in_keys_and_texts(
+    pairs: list[tuple[str, str]], ascii_only: bool
+) -> None:
+    members = [
+        f"{json.dumps(key, ensure_ascii=ascii_only)} : {json.dumps(text)}" for key, text in pairs
+    ]
+    text = "{" + " , ".join(members) + "}"
+    if len({key for key, _ in pairs}) == len(pairs):
+        assert read_json(text.encode(), depth=9)[0] == dict(pairs)
+    else:
+        assert "stands twice" in refusal(text.encode()).detail
+
+
+@pytest.mark.parametrize("digits", ["18446744073709551616", "-9223372036854775809", "1" * 5_000])
+@pytest.mark.parametrize("form", ["%s", "[%s]", '{"a" : -0.5,"b":%s}', '["1", %s ,1e5]'])
+def test_an_integer_beyond_64_bits_is_found_wherever_it_stands(digits: str, form: str) -> None:
+    if len(digits) < 100:
+        assert "64 bits" in refusal((form % digits).encode()).detail
+    else:
+        refusal((form % digits).encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["18446744073709551615", "-9223372036854775808", '"18446744073709551616"',
+     "0.18446744073709551616123", "1e-18446744073709551616", "-1.9223372036854775809e+3",
+     '{"18446744073709551616": 1 }', "12345678901234567890123.0"],
+)  # fmt: skip
+def test_digits_of_other_things_are_no_integer(text: str) -> None:
+    assert read_json(text.encode(), depth=9)[0] == json.loads(text)

@@ -11,15 +11,18 @@ import pytest
 from standardwebhooks import Webhook as ReferenceWebhook
 
 from beltline.definition.secret import SecretRef
-from beltline.definition.source import (
+from beltline.definition.verify import (
     Verify,
+    VerifyBasic,
     VerifyBearer,
+    VerifyBitrix24,
     VerifyHmac,
     VerifyNone,
+    VerifySlack,
     VerifyStandardWebhooks,
 )
 from beltline.sources.refusal import RequestRefused, SecretMissing
-from beltline.sources.verification import Received, own_headers, verifier_of
+from beltline.sources.verification import Received, challenge_of, own_headers, verifier_of
 
 NOW_S = 1_764_000_000
 KEY = "k"
@@ -224,3 +227,157 @@ def test_a_dot_in_the_id_is_refused_since_one_signature_would_fit_two_messages()
 def test_a_secret_that_is_no_key_is_the_operator_s_to_mend() -> None:
     with pytest.raises(SecretMissing, match="base64"):
         check(STANDARD, signed(), secret="whsec_***")
+
+
+# Basic
+
+BASIC = VerifyBasic("site", REF)
+
+
+def basic(text: bytes, scheme: bytes = b"Basic") -> Headers:
+    return [(b"authorization", scheme + b" " + base64.b64encode(text))]
+
+
+@pytest.mark.parametrize("scheme", [b"Basic", b"basic", b"BASIC "])
+def test_the_user_with_the_password_is_accepted(scheme: bytes) -> None:
+    check(BASIC, basic(b"site:can:ary", scheme), secret="can:ary")
+    check(VerifyBasic("сайт", REF), basic("сайт:canary".encode()), secret="canary")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"site", b"site:", b"site:canar", b"site:canarys", b":canary", b"Site:canary", b"canary",
+     b"sit:ecanary", b"site:canary\n"],
+)  # fmt: skip
+def test_any_other_user_or_password_is_refused(text: bytes) -> None:
+    assert refused(BASIC, basic(text), secret="canary") == 401
+
+
+@pytest.mark.parametrize("value", [b"", b"Basic", b"Basic !!!", b"Bearer c2l0ZTpjYW5hcnk=",
+                                   b"c2l0ZTpjYW5hcnk="])  # fmt: skip
+def test_what_is_no_basic_authorization_is_refused(value: bytes) -> None:
+    assert refused(BASIC, [(b"authorization", value)], secret="canary") == 401
+    assert refused(BASIC, [], secret="canary") == 401
+
+
+# Slack: the example of its documentation
+
+SLACK = VerifySlack(REF)
+SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+SLACK_AT_S = 1_531_420_618
+SLACK_BODY = (
+    b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow"
+    b"&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner"
+    b"&command=%2Fwebhook-collect&text="
+    b"&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554"
+    b"%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+)
+SLACK_HEADERS = [
+    (b"x-slack-request-timestamp", b"1531420618"),
+    (b"x-slack-signature", b"v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"),
+]
+
+
+def test_the_example_of_slack_is_accepted() -> None:
+    check(SLACK, SLACK_HEADERS, SLACK_BODY, SLACK_SECRET, SLACK_AT_S + 299)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "secret", "at_s"),
+    [
+        (SLACK_HEADERS, SLACK_BODY, SLACK_SECRET, SLACK_AT_S + 301),
+        (SLACK_HEADERS, SLACK_BODY, SLACK_SECRET, SLACK_AT_S - 301),
+        (SLACK_HEADERS, SLACK_BODY + b" ", SLACK_SECRET, SLACK_AT_S),
+        (SLACK_HEADERS, SLACK_BODY, SLACK_SECRET + "x", SLACK_AT_S),
+        (SLACK_HEADERS[:1], SLACK_BODY, SLACK_SECRET, SLACK_AT_S),
+        (SLACK_HEADERS[1:], SLACK_BODY, SLACK_SECRET, SLACK_AT_S),
+        (replaced(SLACK_HEADERS, b"x-slack-request-timestamp", b"1531420619"), SLACK_BODY,
+         SLACK_SECRET, SLACK_AT_S),
+        (replaced(SLACK_HEADERS, b"x-slack-request-timestamp", b"now"), SLACK_BODY, SLACK_SECRET,
+         SLACK_AT_S),
+        (replaced(SLACK_HEADERS, b"x-slack-signature", SLACK_HEADERS[1][1].replace(b"v0", b"v1")),
+         SLACK_BODY, SLACK_SECRET, SLACK_AT_S),
+        (replaced(SLACK_HEADERS, b"x-slack-signature", b"v0=zz"), SLACK_BODY, SLACK_SECRET,
+         SLACK_AT_S),
+    ],
+)  # fmt: skip
+def test_any_other_message_of_slack_is_refused(
+    headers: Headers, body: bytes, secret: str, at_s: int
+) -> None:
+    assert refused(SLACK, headers, body, secret, at_s) == 401
+
+
+# Bitrix24
+
+BITRIX24 = VerifyBitrix24(REF)
+FORM = [(b"content-type", b"application/x-www-form-urlencoded; charset=utf-8")]
+EVENT = (
+    b"event=ONCRMDEALUPDATE&data%5BFIELDS%5D%5BID%5D=7&ts=1764000000"
+    b"&auth%5Bdomain%5D=example.bitrix24.ru&auth%5Bapplication_token%5D=canary"
+)
+
+
+@pytest.mark.parametrize("body", [EVENT, EVENT.replace(b"%5B", b"[").replace(b"%5D", b"]"),
+                                  b"auth[application_token]=%63anary"])  # fmt: skip
+def test_an_event_with_the_application_token_is_accepted(body: bytes) -> None:
+    check(BITRIX24, FORM, body, "canary")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"event=ONCRMDEALUPDATE",
+        EVENT[:-1],
+        EVENT + b"s",
+        EVENT + b"&auth[application_token]=canary",
+        b"auth[application_token]=x&" + EVENT,
+        EVENT.replace(b"application_token", b"application_tokens"),
+        b"auth=canary",
+        b"application_token=canary",
+        b"auth[application_token][]=canary",
+        b"auth[application_token]=",
+        b"data[auth][application_token]=canary",
+        EVENT.replace(b"canary", b"%zz"),
+        b'{"auth": {"application_token": "canary"}}',
+    ],
+)
+def test_any_other_event_is_refused(body: bytes) -> None:
+    assert refused(BITRIX24, FORM, body, "canary") == 401
+
+
+@pytest.mark.parametrize("type", [b"", b"application/json", b"multipart/form-data; boundary=x"])
+def test_the_token_counts_in_a_form_only(type: bytes) -> None:
+    assert refused(BITRIX24, [(b"content-type", type)], EVENT, "canary") == 401
+
+
+# All of them
+
+
+@pytest.mark.parametrize("secret", ["old\nnew", "new\nold\n", "\n old \n\n new "])
+@pytest.mark.parametrize("held", ["old", "new"])
+def test_two_secrets_hold_at_the_same_time_for_every_way(secret: str, held: str) -> None:
+    check(BASIC, basic(b"site:" + held.encode()), secret=secret)
+    check(BITRIX24, FORM, EVENT.replace(b"canary", held.encode()), secret)
+    stamp = b"%d" % NOW_S
+    signature = hmac.new(held.encode(), b"v0:%b:%b" % (stamp, BODY), "sha256").hexdigest().encode()
+    slack = [(b"x-slack-request-timestamp", stamp), (b"x-slack-signature", b"v0=" + signature)]
+    check(SLACK, slack, secret=secret)
+    signed_hmac = hmac.new(held.encode(), BODY, "sha256").hexdigest().encode()
+    check(VerifyHmac("X-Signature", REF), [(b"x-signature", signed_hmac)], secret=secret)
+
+
+@pytest.mark.parametrize("verify", [BASIC, SLACK, BITRIX24])
+@pytest.mark.parametrize("secret", [None, "", "\n\n"])
+def test_without_a_secret_no_way_accepts_anything(verify: Verify, secret: str | None) -> None:
+    empty = hmac.new(b"", b"v0:%d:%b" % (NOW_S, EVENT), "sha256").hexdigest().encode()
+    headers = [*FORM, *basic(b"site:"), (b"x-slack-request-timestamp", b"%d" % NOW_S),
+               (b"x-slack-signature", b"v0=" + empty)]  # fmt: skip
+    with pytest.raises(SecretMissing, match="KEY"):
+        check(verify, headers, EVENT.replace(b"canary", b""), secret=secret)
+
+
+def test_only_schemes_of_http_are_asked_for() -> None:
+    assert challenge_of(VerifyBearer(REF)) == "Bearer"
+    assert challenge_of(BASIC).startswith("Basic realm=")
+    assert challenge_of(BITRIX24) == ""

@@ -21,7 +21,8 @@ COMMIT = (
         for number, kind in enumerate(
             (
                 *("bigint", "bigint"),
-                *("uuid[]", "text[]", "text[]", "bigint[]", "bytea[]", "bytea[]", "boolean[]"),
+                *("uuid[]", "text[]", "text[]", "bigint[]", "bytea[]", "bytea[]"),
+                *("uuid[]", "text[]", "text[]", "bytea[]", "boolean[]", "bigint[]", "bigint[]"),
                 *("uuid[]", "text[]", "bytea[]", "bigint[]", "bigint[]", "bytea[]", "boolean"),
                 *("uuid[]", "bigint[]", "text[]", "bigint[]", "boolean[]"),
                 *("uuid[]", "integer[]", "bytea[]"),
@@ -34,7 +35,7 @@ COMMIT = (
     + ")"
 )
 
-_REQUEST = attrgetter("key", "source", "process", "accepted_at", "body", "meta", "held")
+_REQUEST = attrgetter("key", "source", "process", "accepted_at", "body", "meta")
 _RUN = attrgetter("key", "version_id", "status", "ready_at", "owned")
 _ROW = attrgetter("key", "seq", "entry")
 _CHANGE = attrgetter("key", "status", "ready_at", "owned")
@@ -57,7 +58,8 @@ def arguments(batch: Batch) -> list[Any]:
     # Of several changes of one run the last stands.
     changes = {change.key: change for change in batch.changes}.values()
     return [
-        *columns(map(_REQUEST, requests), 7),
+        *columns(map(_REQUEST, requests), 6),
+        *columns([held_columns(request) for request in requests if request.held], 7),
         *columns(map(identity_columns, named), 6),
         len(names) < len(named),
         *columns(map(_RUN, runs), 5),
@@ -65,6 +67,19 @@ def arguments(batch: Batch) -> list[Any]:
         *columns(map(_CHANGE, changes), 4),
         batch.messages_done,
     ]
+
+
+def held_columns(request: NewRequest) -> tuple[Any, ...]:
+    """How a request waits in its buffer."""
+    return (
+        request.key,
+        request.source,
+        request.process,
+        encoded(request.line),
+        request.passes_stopped,
+        request.place,
+        request.expires_at,
+    )
 
 
 def identity_columns(request: NewRequest) -> tuple[Any, ...]:

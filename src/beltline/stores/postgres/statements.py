@@ -35,15 +35,32 @@ MESSAGES_AFTER = (
 
 # Buffers
 
-RELEASE = "SELECT beltline.release_1($1, $2, $3, $4)"
-COUNT_HELD = (
-    "SELECT source, count(*) FROM beltline.held WHERE source = coalesce($1, source) GROUP BY source"
+RELEASE = "SELECT * FROM beltline.release_1($1, $2, $3::bigint[], $4, $5, $6, $7, $8, $9, $10, $11)"
+LET_GO = "SELECT beltline.let_go_1($1, $2, $3::bigint[], $4, $5)"
+COLLECT = (
+    "SELECT beltline.collect_1($1, $2::bigint[], $3, $4, $5::integer[], $6,"
+    " $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 )
+PUT_FIRST = "SELECT beltline.put_first_1($1, $2)"
+COUNT_HELD = (
+    "SELECT source, count(*), min(key::text)::uuid FROM beltline.held"
+    " WHERE source = coalesce($1, source) GROUP BY source"
+)
+HELD = (
+    "SELECT held.key, held.source, process, held.line, place, expires_at,"
+    " CASE WHEN NOT is_head THEN line.head END FROM beltline.held"
+    " LEFT JOIN beltline.line ON line.source = held.source AND line.line = held.line"
+)
+REQUESTS = (
+    "SELECT key, source, process, accepted_at, body, meta FROM beltline.request"
+    " WHERE key = ANY ($1) ORDER BY key"
+)
+EXPIRED = f"{HELD} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
 
 # What all nodes share
 
 ALLOW = "SELECT * FROM beltline.allow_1($1, $2, $3, $4)"
-FIRE = "SELECT beltline.fire_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+FIRE = "SELECT beltline.fire_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 FIRED_AT = "SELECT due_at FROM beltline.firing WHERE schedule = $1"
 
 # Processes

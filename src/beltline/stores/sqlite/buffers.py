@@ -1,42 +1,218 @@
-"""Requests that their source holds back."""
+"""Requests that wait in their source's buffer: who goes next, and what people do with them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
+import msgspec
 
-# The last of the oldest requests of a source, and how many they are.
-OLDEST = (
-    "SELECT max(key), count(*) FROM (SELECT key FROM held WHERE source = ? ORDER BY key LIMIT ?)"
+from beltline.engine.records import (
+    Collection,
+    Due,
+    HeldCount,
+    HeldFilter,
+    HeldRequest,
+    Released,
+    ReleaseOrder,
+    StoredRequest,
+)
+from beltline.stores.sqlite import shared
+from beltline.stores.sqlite.commits import ADD_RUNS, accept, append
+from beltline.stores.sqlite.inbox import ADD_MESSAGE
+from beltline.stores.sqlite.many_rows import blobs
+
+WITHOUT_BOUND = 2**62
+LAST_KEY = b"\xff" * 16
+
+# Whether a person has paused a source.
+IS_PAUSED = "SELECT EXISTS (SELECT 1 FROM source_state WHERE source = ? AND state = 'paused')"
+
+# Who goes next, of some processes.
+NEXT = (
+    "SELECT key, process FROM held WHERE source = ? AND is_head AND key < ?"
+    " AND process IN (SELECT value FROM json_each(?)) ORDER BY place, key LIMIT ?"
 )
 
-# Gives them runs.
-START_RUNS = (
-    "INSERT INTO run (key, version_id, status, ready_at)"
-    " SELECT key, ?, 'waiting', ? FROM held WHERE source = ? AND key <= ? ORDER BY key"
+# Those of these requests that are held.
+THESE = (
+    "SELECT key, process FROM held WHERE key IN (SELECT value FROM carray(?))"
+    " AND process IN (SELECT value FROM json_each(?)) ORDER BY key"
 )
+LEAVE_BUFFER = "DELETE FROM held WHERE key IN (SELECT value FROM carray(?))"
 
-# Takes them out of the buffer.
-LEAVE_BUFFER = "DELETE FROM held WHERE source = ? AND key <= ?"
+HOW_MANY = "SELECT count(*) FROM held WHERE key IN (SELECT value FROM carray(?))"
 
-# How many each source holds.
-COUNT_HELD = "SELECT source, count(*) FROM held GROUP BY source"
+# For which time a source's schedule lets requests go, and how many more.
+REACH_DUE = (
+    "INSERT INTO due (source, at, remaining) VALUES (?, ?, ?) ON CONFLICT (source)"
+    " DO UPDATE SET at = excluded.at, remaining = excluded.remaining WHERE due.at < excluded.at"
+)
+LEFT_OF_DUE = "SELECT remaining FROM due WHERE source = ? AND at = ?"
+USE_DUE = "UPDATE due SET remaining = remaining - ? WHERE source = ?"
 
-# How many one source holds.
-COUNT_HELD_BY = "SELECT source, count(*) FROM held WHERE source = ? GROUP BY source"
+# The ends of a source's buffer.
+FIRST_PLACE = "SELECT min(place) FROM held WHERE source = ?"
+LAST_PLACE = "SELECT max(place) FROM held WHERE source = ?"
+ORDER_OF = (
+    "SELECT source, key FROM held WHERE key IN (SELECT value FROM carray(?))"
+    " ORDER BY source, place, key"
+)
+SET_PLACE = "UPDATE held SET place = ? WHERE key = ?"
+
+# What sources hold.
+COUNT_HELD = "SELECT source, count(*), min(key) FROM held GROUP BY source"
+COUNT_HELD_BY = "SELECT source, count(*), min(key) FROM held WHERE source = ? GROUP BY source"
+
+_SHOWN = (
+    " held.key, held.source, process, held.line, place, expires_at,"
+    " CASE WHEN is_head THEN NULL ELSE line.head END"
+    " FROM held LEFT JOIN line ON line.source = held.source AND line.line = held.line"
+)
+REQUESTS = (
+    "SELECT key, source, process, accepted_at, body, meta FROM request"
+    " WHERE key IN (SELECT value FROM carray(?)) ORDER BY key"
+)
+EXPIRED = f"SELECT{_SHOWN} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
 
 
-def release(db: apsw.Connection, source: str, version_id: int, now: int, limit: int) -> int:
+def release(db: apsw.Connection, order: ReleaseOrder, now: int) -> Released:
     """See `Store.release`."""
-    last, number = db.execute(OLDEST, (source, limit)).get
-    if number:
-        db.execute(START_RUNS, (version_id, now, source, last))
-        db.execute(LEAVE_BUFFER, (source, last))
-    return int(number)
+    if db.execute(IS_PAUSED, (order.source,)).get:
+        return Released(0)
+    limit, window, before = order.limit, order.window, LAST_KEY
+    if order.due is not None:
+        before = key_at(order.due.at)
+        limit = min(limit, _left_of(db, order.source, order.due))
+    if window is not None:
+        limit = min(limit, shared.room(db, window).left)
+    processes = msgspec.json.encode(list(order.versions)).decode()
+    rows: list[Any] = []
+    if limit > 0:
+        rows = db.execute(NEXT, (order.source, before, processes, limit)).fetchall()
+        _start(db, rows, order.versions, now)
+    if order.due is not None and rows:
+        db.execute(USE_DUE, (len(rows), order.source))
+    if window is None:
+        return Released(len(rows))
+    used = shared.use(db, window, len(rows))
+    return Released(len(rows), used.next_at - used.at)
 
 
-def held(db: apsw.Connection, source: str | None) -> dict[str, int]:
+def _left_of(db: apsw.Connection, source: str, due: Due) -> int:
+    """How many may still go for a due time; none for one before the last."""
+    most = WITHOUT_BOUND if due.at_most is None else due.at_most
+    db.execute(REACH_DUE, (source, due.at, most))
+    return int(db.execute(LEFT_OF_DUE, (source, due.at)).get or 0)
+
+
+def let_go(
+    db: apsw.Connection,
+    keys: Sequence[bytes],
+    versions: Mapping[str, int],
+    now: int,
+    message: bytes | None,
+) -> int:
+    """See `Store.let_go`."""
+    processes = msgspec.json.encode(list(versions)).decode()
+    rows: list[Any] = db.execute(THESE, (blobs(keys), processes)).fetchall()
+    _start(db, rows, versions, now)
+    if message is not None:
+        for key, _ in rows:
+            db.execute(ADD_MESSAGE, (key, now, message))
+    return len(rows)
+
+
+def _start(db: apsw.Connection, rows: list[Any], versions: Mapping[str, int], now: int) -> None:
+    """Takes requests out of their buffers and gives them runs."""
+    if rows:
+        db.execute(LEAVE_BUFFER, (blobs(key for key, _ in rows),))
+        values = [
+            value
+            for key, process in rows
+            for value in (key, versions[process], "waiting", now, None)
+        ]
+        ADD_RUNS.run(db, values)
+
+
+def collect(db: apsw.Connection, collection: Collection) -> bool:
+    """See `Store.collect`."""
+    members = collection.members
+    keys = [run.key for run in members]
+    if db.execute(HOW_MANY, (blobs(keys),)).get != len(keys):
+        return False
+    db.execute(LEAVE_BUFFER, (blobs(keys),))
+    ADD_RUNS.run(
+        db,
+        [
+            value
+            for run in members
+            for value in (run.key, run.version_id, run.status, run.ready_at, None)
+        ],
+    )
+    append(db, collection.rows)
+    accept(db, [collection.acceptance])
+    return True
+
+
+def put_first(db: apsw.Connection, keys: Sequence[bytes], *, first: bool) -> int:
+    """See `Store.put_first`."""
+    rows: list[Any] = db.execute(ORDER_OF, (blobs(keys),)).fetchall()
+    by_source: dict[str, list[bytes]] = {}
+    for source, key in rows:
+        by_source.setdefault(source, []).append(key)
+    for source, own in by_source.items():
+        if first:
+            begin = db.execute(FIRST_PLACE, (source,)).get - len(own)
+        else:
+            begin = db.execute(LAST_PLACE, (source,)).get + 1
+        for number, key in enumerate(own):
+            db.execute(SET_PLACE, (begin + number, key))
+    return len(rows)
+
+
+def held(db: apsw.Connection, source: str | None) -> dict[str, HeldCount]:
     """See `Store.held`."""
     rows: Any = db.execute(COUNT_HELD) if source is None else db.execute(COUNT_HELD_BY, (source,))
-    return dict(rows.fetchall())
+    return {name: HeldCount(number, oldest) for name, number, oldest in rows}
+
+
+def waiting(
+    db: apsw.Connection, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None
+) -> list[HeldRequest]:
+    """See `Store.waiting`."""
+    tests: list[str] = ["held.source = ?"]
+    values: list[Any] = [filter.source]
+    for test, value in (
+        ("process = ?", filter.process),
+        ("held.line = ?", filter.line),
+        ("held.key >= ?", None if filter.since is None else key_at(filter.since)),
+        ("held.key < ?", None if filter.until is None else key_at(filter.until)),
+    ):
+        if value is not None:
+            tests.append(test)
+            values.append(value)
+    if filter.keys is not None:
+        tests.append("held.key IN (SELECT value FROM carray(?))")
+        values.append(blobs(filter.keys))
+    if after is not None:
+        tests.append("(place, held.key) > (?, ?)")
+        values += after
+    statement = f"SELECT{_SHOWN} WHERE {' AND '.join(tests)} ORDER BY place, held.key LIMIT ?"
+    return [HeldRequest(*row) for row in db.execute(statement, (*values, limit))]
+
+
+def requests(db: apsw.Connection, keys: Sequence[bytes]) -> list[StoredRequest]:
+    """See `Store.requests`."""
+    return [StoredRequest(*row) for row in db.execute(REQUESTS, (blobs(keys),))]
+
+
+def expired(db: apsw.Connection, now: int, limit: int) -> list[HeldRequest]:
+    """See `Store.expired`."""
+    return [HeldRequest(*row) for row in db.execute(EXPIRED, (now, limit))]
+
+
+def key_at(time: int) -> bytes:
+    """The least key of a time."""
+    return max(0, min(time, (1 << 48) - 1)).to_bytes(6) + bytes(10)

@@ -15,6 +15,7 @@ from beltline.engine.records import (
     Repeat,
     RunChange,
 )
+from beltline.stores.sqlite.lines import hold, move_lines_on
 from beltline.stores.sqlite.many_rows import ManyRows, blobs, integers
 
 NODE = 1  # the owner's number: one process serves a SQLite store
@@ -27,9 +28,6 @@ ADD_REQUESTS = ManyRows("INSERT INTO request (key, source, process, accepted_at,
 
 # Starts runs.
 ADD_RUNS = ManyRows("INSERT INTO run (key, version_id, status, ready_at, owner)", 5)
-
-# Puts requests into their buffers.
-ADD_HELD = ManyRows("INSERT INTO held (source, key)", 2)
 
 # Takes identities that are free, or free again.
 TAKE_IDENTITIES = ManyRows(
@@ -95,6 +93,7 @@ def commit(db: apsw.Connection, batch: Batch) -> list[Repeat | None]:
         db.execute(DELETE_MESSAGES, (integers(batch.messages_done),))
     if changes:
         change_runs(db, changes)
+        move_lines_on(db, [(change.key, change.status, change.owned) for change in changes])
     return answers
 
 
@@ -139,10 +138,7 @@ def accept(db: apsw.Connection, acceptances: list[Acceptance]) -> list[Repeat | 
             )
         ],
     )
-    ADD_HELD.run(
-        db,
-        [value for request in requests if request.held for value in (request.source, request.key)],
-    )
+    hold(db, [request for request in requests if request.held])
     append(db, [row for acceptance in acceptances for row in acceptance.rows])
     return answers
 

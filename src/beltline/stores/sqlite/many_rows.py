@@ -50,6 +50,10 @@ def integers(values: Iterable[int]) -> Any:
     return apsw.carray(array("q", values))
 
 
+# The array of no byte strings cannot be had; this one is nobody's key.
+NOBODY = (b"",)
+
+
 def blobs(values: Iterable[bytes]) -> Any:
-    """Byte strings as a table of one column: `SELECT value FROM carray(?)`; not empty."""
-    return apsw.carray(tuple(values))
+    """Keys as a table of one column: `SELECT value FROM carray(?)`."""
+    return apsw.carray(tuple(values) or NOBODY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,14 +16,22 @@ from beltline.engine.records import (
     Batch,
     Beat,
     Claimed,
+    Collection,
     Format,
+    HeldCount,
+    HeldFilter,
+    HeldRequest,
     Message,
+    Released,
+    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
+    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
+    Window,
 )
 from beltline.stores.errors import StoreUnavailable
 from beltline.stores.sqlite import (
@@ -131,7 +139,11 @@ class SqliteStore:
     # The nodes: there is but one
 
     async def join(self) -> int:
-        return await self._write(claims.recover)
+        def join(db: apsw.Connection) -> int:
+            shared.begin_windows(db)
+            return claims.recover(db)
+
+        return await self._write(join)
 
     async def beat(self) -> Beat:
         return Beat(None, 0, has_suspects=False)  # they come with `join` alone
@@ -174,16 +186,39 @@ class SqliteStore:
 
     # Buffers
 
-    async def release(self, source: str, version_id: int, now: int, limit: int) -> int:
-        return await self._write(buffers.release, source, version_id, now, limit)
+    async def release(self, order: ReleaseOrder, now: int) -> Released:
+        return await self._write(buffers.release, order, now)
 
-    async def held(self, source: str | None) -> dict[str, int]:
+    async def let_go(
+        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
+    ) -> int:
+        return await self._write(buffers.let_go, keys, versions, now, message)
+
+    async def collect(self, collection: Collection) -> bool:
+        collection.acceptance.check_scheduled()
+        return await self._write(buffers.collect, collection)
+
+    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
+        return await self._write(buffers.put_first, keys, first=first)
+
+    async def held(self, source: str | None) -> dict[str, HeldCount]:
         return await self._read(buffers.held, source)
+
+    async def waiting(
+        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[HeldRequest]:
+        return await self._read(buffers.waiting, filter, limit, after)
+
+    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
+        return await self._read(buffers.requests, keys)
+
+    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
+        return await self._read(buffers.expired, now, limit)
 
     # What all nodes share
 
     async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
-        return await self._write(shared.allow, name, wanted, at_most, every_ms)
+        return await self._write(shared.allow, Window(name, at_most, every_ms), wanted)
 
     async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
         acceptance.check_scheduled()

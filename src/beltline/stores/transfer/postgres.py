@@ -36,6 +36,9 @@ MOST_PARTITIONS = 30  # for the time before today; a longer time has wider ones
 # Text is ordered by its bytes, whatever the database's own order is.
 TEXTS = ("name", "schedule", "source")
 
+# What is 0 or 1 elsewhere is true or false here.
+FLAGS = ("is_head", "passes_stopped")
+
 # A transaction that lasts for as long as the move does. Sorting many large rows would take disk:
 # the indexes have them in order.
 LONG = (
@@ -172,6 +175,9 @@ class PostgresWriting(PostgresRows):
             await self._copy("inbox", (*table.columns, "token"), [(*row, _token()) for row in rows])
             with self._told():
                 await self._db.execute(BACK_FOR_MESSAGES, [row[1] for row in rows])
+        elif table.columns[-1] in FLAGS:
+            flagged = [(*row[:-1], bool(row[-1])) for row in rows]
+            await self._copy(table.name, table.columns, flagged)
         else:
             await self._copy(table.name, table.columns, rows)
 

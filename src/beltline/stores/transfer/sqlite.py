@@ -41,7 +41,24 @@ T = TypeVar("T")
 COPY_CACHE_KIB = 65_536  # of a file that nobody else reads while it is written
 
 # Text that may hold any character is carried as its bytes.
-BYTES_OF = {"identity": ("identity",), "remembered": ("space", "key")}
+BYTES_OF = {
+    "held": ("line",),
+    "identity": ("identity",),
+    "line": ("line",),
+    "remembered": ("space", "key"),
+}
+
+# How the rows of a file are read that an older hub wrote, by the column that it has not.
+OLDER = {
+    "held": (
+        "place",
+        (
+            "SELECT held.key, held.source, process, x'', accepted_at, NULL, 1"
+            " FROM held JOIN request ON request.key = held.key ORDER BY held.key"
+        ),
+    ),
+    "allowance": ("every_ms", "SELECT name, last_at, 0 FROM allowance ORDER BY name"),
+}
 
 # What is kept of an identity beside what is carried: when its request came in.
 ADD_IDENTITY = (
@@ -51,6 +68,10 @@ ADD_IDENTITY = (
 )
 
 TABLES_THERE = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+COLUMNS_THERE = (
+    "SELECT t.name, c.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c"
+    " WHERE t.type = 'table'"
+)
 SPAN = "SELECT (SELECT min(key) FROM request), (SELECT max(key) FROM request)"
 COUNT_OWNED = "SELECT count(*) FROM run WHERE owner IS NOT NULL"
 
@@ -107,15 +128,22 @@ class SqliteRows:
         self._how = how
         # A store that an older hub wrote may lack a table, which holds nothing then.
         self._there = {name for (name,) in db.execute(TABLES_THERE)}
+        self._columns = set(db.execute(COLUMNS_THERE).fetchall())
 
     async def rows(self, table: Table) -> AsyncIterator[list[Row]]:
         """See `Reading.rows`."""
         if table.name not in self._there:
             return
-        statement = select(table, self._how)
+        statement = self._select(table)
         found = await self._thread.run(lambda: chunks(self._db.execute(statement)))
         while chunk := await self._thread.run(lambda: next(found, None)):
             yield chunk
+
+    def _select(self, table: Table) -> str:
+        column, older = OLDER.get(table.name, ("", ""))
+        if column and (table.name, column) not in self._columns:
+            return older
+        return select(table, self._how)
 
     async def span(self) -> tuple[bytes, bytes] | None:
         """See `Reading.span`."""

@@ -95,13 +95,42 @@ CREATE TABLE beltline.node_claims (
     claims bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
--- Requests that wait in their source's buffer and have no run.
+-- Requests that wait in their source's buffer and have no run. Of one `line` (where it has any; it may
+-- hold any character, which text may not) they go one after the other: `is_head` tells which may go.
+-- What goes first is by `place`, then by key.
 CREATE TABLE beltline.held (
+    key uuid PRIMARY KEY,
     source text NOT NULL,
-    key uuid NOT NULL,
-    PRIMARY KEY (source, key)
+    process text NOT NULL,
+    line bytea NOT NULL,
+    place bigint NOT NULL,
+    expires_at bigint,
+    is_head boolean NOT NULL
 ) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02);
-CREATE INDEX held_by_key ON beltline.held (key);
+CREATE INDEX held_in_order ON beltline.held (source, place, key);
+CREATE INDEX held_heads ON beltline.held (source, place, key) WHERE is_head;
+CREATE INDEX held_by_line ON beltline.held (source, line, key) WHERE line <> '';
+CREATE INDEX held_by_expiry ON beltline.held (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Each line that is in use: the request or run that the others of it are behind. Who adds to a line
+-- or moves it on holds its row.
+CREATE TABLE beltline.line (
+    source text NOT NULL,
+    line bytea NOT NULL,
+    head uuid NOT NULL,
+    passes_stopped boolean NOT NULL,
+    PRIMARY KEY (source, line)
+) WITH (
+    fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02
+);
+CREATE INDEX line_by_head ON beltline.line (head);
+
+-- The due time that a source's schedule reached last, and how many may still go for it.
+CREATE TABLE beltline.due (
+    source text PRIMARY KEY,
+    at bigint NOT NULL,
+    remaining bigint NOT NULL
+);
 
 -- Whose identity is taken, and until when. An identity may hold any character, which text may not.
 CREATE TABLE beltline.identity (
@@ -124,10 +153,12 @@ CREATE TABLE beltline.inbox (
 ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX inbox_by_run ON beltline.inbox (run);
 
--- The uses of a window that still count. `allowance` has one row a name, to be locked.
+-- The uses of a window that still count. `allowance` has one row a name, to be locked, with the
+-- length of the window that it was last counted in.
 CREATE TABLE beltline.allowance (
     name text PRIMARY KEY,
-    last_at bigint NOT NULL
+    last_at bigint NOT NULL,
+    every_ms bigint NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 CREATE TABLE beltline.allowance_use (
     name text NOT NULL,
@@ -218,6 +249,20 @@ BEGIN
         FOR UPDATE SKIP LOCKED
     ) AS silent;
     UPDATE beltline.node SET ended_at = clock_timestamp() WHERE id = ANY (gone);
+    -- What a window let go and was perhaps not called for (at most its start was decided) goes now.
+    IF EXISTS (SELECT FROM beltline.allowance WHERE name LIKE 'release %') THEN
+        INSERT INTO beltline.allowance_use (name, at, uses)
+            SELECT allowance.name, greatest(allowance.last_at, beltline.now_ms()), count(*)
+            FROM beltline.run
+            JOIN beltline.request ON request.key = run.key
+            JOIN beltline.allowance ON allowance.name = 'release ' || request.source
+            WHERE run.owner = ANY (gone) AND (
+                SELECT count(*) FROM (
+                    SELECT FROM beltline.journal WHERE journal.run = run.key LIMIT 2
+                ) AS decided
+            ) < 2
+            GROUP BY allowance.name;
+    END IF;
     UPDATE beltline.run SET owner = NULL, ready_at = 0, crashes = crashes + 1
         WHERE owner = ANY (gone);
     GET DIAGNOSTICS recovered = ROW_COUNT;
@@ -293,14 +338,67 @@ BEGIN
     RETURN handed_over;
 END $$;
 
--- What one batch of the belt writes: the hot path. `r_`: requests, `i_`: their identities (sorted,
--- so that two nodes never wait for each other), `s_`: started runs, `j_`: journal rows, `c_`: changes
+-- Puts requests into their buffers. The rows of their lines are locked first, so that whoever moves one
+-- of these on sees what was added.
+CREATE FUNCTION beltline.hold_1(
+    h_key uuid[], h_source text[], h_process text[], h_line bytea[], h_passes_stopped boolean[],
+    h_place bigint[], h_expires_at bigint[], but_not uuid[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO beltline.line (source, line, head, passes_stopped)
+        SELECT DISTINCT ON (source, line) source, line, key, passes_stopped
+        FROM unnest(h_key, h_source, h_line, h_passes_stopped)
+            AS asked (key, source, line, passes_stopped)
+        WHERE line <> '' AND key <> ALL (but_not)
+        ORDER BY source, line, key
+        ON CONFLICT (source, line) DO UPDATE SET passes_stopped = excluded.passes_stopped;
+    INSERT INTO beltline.held (key, source, process, line, place, expires_at, is_head)
+        SELECT key, source, process, line, place, expires_at, line = '' OR EXISTS (
+            SELECT FROM beltline.line WHERE line.source = asked.source
+                AND line.line = asked.line AND line.head = asked.key
+        )
+        FROM unnest(h_key, h_source, h_process, h_line, h_place, h_expires_at)
+            AS asked (key, source, process, line, place, expires_at)
+        WHERE key <> ALL (but_not);
+END $$;
+
+-- Lets the next of each line go whose head is among the ended runs, or the stopped ones where these are
+-- passed. The row of a line is locked first, and what is behind its head looked for after that.
+CREATE FUNCTION beltline.move_lines_on_1(ended uuid[], stopped uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    moved record;
+    following uuid;
+BEGIN
+    FOR moved IN
+        SELECT source, line FROM beltline.line
+        WHERE head = ANY (ended) OR (passes_stopped AND head = ANY (stopped))
+        ORDER BY source, line FOR UPDATE
+    LOOP
+        SELECT key INTO following FROM beltline.held
+            WHERE held.source = moved.source AND held.line = moved.line AND held.line <> ''
+            ORDER BY key LIMIT 1;
+        IF FOUND THEN
+            UPDATE beltline.held SET is_head = true WHERE key = following;
+            UPDATE beltline.line SET head = following
+                WHERE line.source = moved.source AND line.line = moved.line;
+        ELSE
+            DELETE FROM beltline.line
+                WHERE line.source = moved.source AND line.line = moved.line;
+        END IF;
+    END LOOP;
+END $$;
+
+-- What one batch of the belt writes: the hot path. `r_`: requests, `h_`: those that are held, `i_`: their
+-- identities (sorted, so that two nodes never wait for each other), `s_`: started runs, `j_`: journal rows, `c_`: changes
 -- of runs, `done`: messages. Gives the requests that were refused since their identity is taken.
 -- The first statement is the fence: it locks the node's row, so a takeover comes before or after.
 CREATE FUNCTION beltline.commit_1(
     me bigint, number bigint,
     r_key uuid[], r_source text[], r_process text[], r_accepted_at bigint[],
-    r_body bytea[], r_meta bytea[], r_held boolean[],
+    r_body bytea[], r_meta bytea[],
+    h_key uuid[], h_source text[], h_process text[], h_line bytea[], h_passes_stopped boolean[],
+    h_place bigint[], h_expires_at bigint[],
     i_key uuid[], i_source text[], i_identity bytea[], i_accepted_at bigint[], i_until bigint[],
     i_body_hash bytea[], i_one_by_one boolean,
     s_key uuid[], s_version_id bigint[], s_status text[], s_ready_at bigint[], s_owned boolean[],
@@ -375,9 +473,10 @@ BEGIN
             FROM unnest(r_key, r_source, r_process, r_accepted_at, r_body, r_meta)
                 AS asked (key, source, process, accepted_at, body, meta)
             WHERE key <> ALL (turned_away);
-        INSERT INTO beltline.held (source, key)
-            SELECT source, key FROM unnest(r_key, r_source, r_held) AS asked (key, source, held)
-            WHERE held AND key <> ALL (turned_away);
+    END IF;
+    IF cardinality(h_key) > 0 THEN
+        PERFORM beltline.hold_1(h_key, h_source, h_process, h_line, h_passes_stopped, h_place,
+            h_expires_at, turned_away);
     END IF;
     IF cardinality(s_key) > 0 THEN
         INSERT INTO beltline.finished (key, version_id, status)
@@ -446,6 +545,14 @@ BEGIN
             )
             INSERT INTO beltline.run (key, version_id, status, ready_at)
                 SELECT DISTINCT key, version_id, status, 0 FROM back;
+        END IF;
+        IF EXISTS (SELECT FROM beltline.line) THEN
+            PERFORM beltline.move_lines_on_1(
+                (SELECT array_agg(key) FROM unnest(c_key, c_status, c_owned)
+                    AS change (key, status, owned)
+                    WHERE status IN ('completed', 'cancelled') AND NOT owned),
+                (SELECT array_agg(key) FROM unnest(c_key, c_status) AS change (key, status)
+                    WHERE status = 'stopped'));
         END IF;
     END IF;
 END $$;
@@ -627,54 +734,189 @@ BEGIN
     RETURN posted;
 END $$;
 
--- Gives the oldest held requests of a source a run; gives their number.
-CREATE FUNCTION beltline.release_1(
-    its_source text, its_version bigint, at_ms bigint, most integer
-) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    released bigint;
+-- How many uses a window has left now. Its row is locked from here to the commit; stamps never go back.
+CREATE FUNCTION beltline.room_1(
+    its_name text, at_most integer, its_every_ms bigint, OUT remaining integer, OUT at bigint
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 BEGIN
-    WITH chosen AS MATERIALIZED (
-        SELECT key FROM beltline.held WHERE source = its_source ORDER BY key LIMIT most
-        FOR UPDATE SKIP LOCKED
-    ), gone AS (
-        DELETE FROM beltline.held USING chosen
-        WHERE held.source = its_source AND held.key = chosen.key RETURNING held.key
-    )
-    INSERT INTO beltline.run (key, version_id, status, ready_at)
-        SELECT key, its_version, 'waiting', at_ms FROM gone;
-    GET DIAGNOSTICS released = ROW_COUNT;
-    IF released > 0 THEN
-        PERFORM beltline.wake();
-    END IF;
-    RETURN released;
+    INSERT INTO beltline.allowance (name, last_at, every_ms) VALUES (its_name, 0, its_every_ms)
+        ON CONFLICT DO NOTHING;
+    UPDATE beltline.allowance
+        SET last_at = greatest(last_at, beltline.now_ms()), every_ms = its_every_ms
+        WHERE name = its_name RETURNING last_at INTO room_1.at;
+    DELETE FROM beltline.allowance_use AS used
+        WHERE used.name = its_name AND used.at <= room_1.at - its_every_ms;
+    SELECT greatest(0, at_most - coalesce(sum(uses), 0)) INTO remaining
+        FROM beltline.allowance_use WHERE name = its_name;
 END $$;
 
--- Counts uses of a window. Its row is locked from the look to the commit; stamps never go back.
+-- Counts uses for which there is room; gives the time from which there may be room for another one.
+CREATE FUNCTION beltline.use_1(
+    its_name text, its_every_ms bigint, uses integer, remaining integer, its_at bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    IF uses > 0 THEN
+        INSERT INTO beltline.allowance_use (name, at, uses) VALUES (its_name, its_at, use_1.uses);
+    END IF;
+    IF uses < remaining THEN
+        RETURN its_at;
+    END IF;
+    RETURN its_every_ms + coalesce(
+        (SELECT min(at) FROM beltline.allowance_use WHERE name = its_name), its_at);
+END $$;
+
+-- Counts uses of a window as far as there is room.
 CREATE FUNCTION beltline.allow_1(
     its_name text, wanted integer, at_most integer, every_ms bigint
 ) RETURNS TABLE (granted integer, at bigint, next_at bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    room record;
+BEGIN
+    room := beltline.room_1(its_name, at_most, every_ms);
+    granted := greatest(0, least(wanted, room.remaining));
+    at := room.at;
+    next_at := beltline.use_1(its_name, every_ms, granted, room.remaining, room.at);
+    RETURN NEXT;
+END $$;
+
+-- Gives held requests that may go a run, those with the least place first; `processes` and `versions`
+-- belong together. A window (`every_ms`) or a due time of the source's schedule counts them.
+CREATE FUNCTION beltline.release_1(
+    its_source text, processes text[], versions bigint[], most integer, at_ms bigint,
+    its_window text, at_most integer, every_ms bigint,
+    its_due_at bigint, due_most bigint, due_key uuid
+) RETURNS TABLE (released integer, wait_ms bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    moment bigint;
-    used bigint;
-    given integer;
+    room record;
+    left_of_due bigint;
 BEGIN
-    INSERT INTO beltline.allowance (name, last_at) VALUES (its_name, 0) ON CONFLICT DO NOTHING;
-    UPDATE beltline.allowance SET last_at = greatest(last_at, beltline.now_ms())
-        WHERE name = its_name RETURNING last_at INTO moment;
-    DELETE FROM beltline.allowance_use WHERE name = its_name AND at <= moment - every_ms;
-    SELECT coalesce(sum(uses), 0) INTO used FROM beltline.allowance_use WHERE name = its_name;
-    given := greatest(0, least(wanted, at_most - used));
-    IF given > 0 THEN
-        INSERT INTO beltline.allowance_use (name, at, uses) VALUES (its_name, moment, given);
+    released := 0;
+    IF EXISTS (
+        SELECT FROM beltline.source_state WHERE source = its_source AND state = 'paused'
+    ) THEN
+        RETURN NEXT;
+        RETURN;
     END IF;
-    granted := given;
-    at := moment;
-    next_at := CASE WHEN used + given < at_most THEN moment ELSE coalesce(
-        (SELECT min(u.at) FROM beltline.allowance_use AS u WHERE u.name = its_name), moment
-    ) + every_ms END;
+    IF its_due_at IS NOT NULL THEN
+        INSERT INTO beltline.due AS reached (source, at, remaining)
+            VALUES (its_source, its_due_at, due_most)
+            ON CONFLICT (source) DO UPDATE SET at = excluded.at, remaining = excluded.remaining
+            WHERE reached.at < excluded.at;
+        SELECT remaining INTO left_of_due FROM beltline.due
+            WHERE source = its_source AND at = its_due_at FOR UPDATE;
+        most := least(most, coalesce(left_of_due, 0));
+    END IF;
+    IF its_window IS NOT NULL THEN
+        room := beltline.room_1(its_window, at_most, every_ms);
+        most := least(most, room.remaining);
+    END IF;
+    IF most > 0 THEN
+        WITH chosen AS MATERIALIZED (
+            SELECT key FROM beltline.held
+            WHERE source = its_source AND is_head AND process = ANY (processes)
+                AND (due_key IS NULL OR key < due_key)
+            ORDER BY place, key LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ), gone AS (
+            DELETE FROM beltline.held USING chosen WHERE held.key = chosen.key
+            RETURNING held.key, held.process
+        )
+        INSERT INTO beltline.run (key, version_id, status, ready_at)
+            SELECT key, versions[array_position(processes, process)], 'waiting', at_ms FROM gone;
+        GET DIAGNOSTICS released = ROW_COUNT;
+    END IF;
+    IF its_due_at IS NOT NULL THEN
+        UPDATE beltline.due SET remaining = remaining - released
+            WHERE source = its_source AND at = its_due_at;
+    END IF;
+    IF its_window IS NOT NULL THEN
+        wait_ms := beltline.use_1(its_window, every_ms, released, room.remaining, room.at) - room.at;
+    END IF;
+    IF released > 0 THEN
+        PERFORM beltline.wake();
+    END IF;
     RETURN NEXT;
+END $$;
+
+-- Gives these requests a run whatever their line and place, and a message where there is one.
+CREATE FUNCTION beltline.let_go_1(
+    keys uuid[], processes text[], versions bigint[], at_ms bigint, message bytea
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    gone uuid[];
+BEGIN
+    WITH left_now AS (
+        DELETE FROM beltline.held WHERE key = ANY (keys) AND process = ANY (processes)
+        RETURNING key, process
+    ), started AS (
+        INSERT INTO beltline.run (key, version_id, status, ready_at)
+            SELECT key, versions[array_position(processes, process)], 'waiting', at_ms
+            FROM left_now RETURNING key
+    )
+    SELECT array_agg(key ORDER BY key) INTO gone FROM started;
+    IF gone IS NULL THEN
+        RETURN 0;
+    END IF;
+    IF message IS NOT NULL THEN
+        INSERT INTO beltline.inbox (token, run, at, body)
+            SELECT gen_random_uuid(), key, at_ms, message FROM unnest(gone) AS one (key);
+    END IF;
+    PERFORM beltline.wake();
+    RETURN cardinality(gone);
+END $$;
+
+-- Makes held requests into one, or nothing where one of them is not held any more. `s_`: the runs with
+-- which each of them ends; `j_`: their journals.
+CREATE FUNCTION beltline.collect_1(
+    s_key uuid[], s_version_id bigint[], s_status text[],
+    j_run uuid[], j_seq integer[], j_entry bytea[],
+    its_key uuid, its_source text, its_process text, its_accepted_at bigint,
+    its_body bytea, its_meta bytea,
+    its_version bigint, its_status text, its_ready_at bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    found_keys bigint;
+BEGIN
+    SELECT count(*) INTO found_keys FROM (
+        SELECT FROM beltline.held WHERE key = ANY (s_key) ORDER BY key FOR UPDATE
+    ) AS there;
+    IF found_keys < cardinality(s_key) THEN
+        RETURN false;
+    END IF;
+    DELETE FROM beltline.held WHERE key = ANY (s_key);
+    INSERT INTO beltline.finished (key, version_id, status)
+        SELECT key, version_id, status FROM unnest(s_key, s_version_id, s_status)
+            AS ended (key, version_id, status);
+    INSERT INTO beltline.journal (run, seq, entry)
+        SELECT run, seq, entry FROM unnest(j_run, j_seq, j_entry) AS decided (run, seq, entry);
+    INSERT INTO beltline.request (key, source, process, accepted_at, body, meta)
+        VALUES (its_key, its_source, its_process, its_accepted_at, its_body, its_meta);
+    INSERT INTO beltline.run (key, version_id, status, ready_at)
+        VALUES (its_key, its_version, its_status, its_ready_at);
+    PERFORM beltline.wake();
+    RETURN true;
+END $$;
+
+-- Moves held requests to the first places of their source, or to the last.
+CREATE FUNCTION beltline.put_first_1(keys uuid[], first boolean) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    UPDATE beltline.held SET place = ordered.place FROM (
+        SELECT key, CASE WHEN first
+            THEN (SELECT min(place) FROM beltline.held AS other WHERE other.source = asked.source)
+                - count(*) OVER (PARTITION BY source)
+            ELSE (SELECT max(place) FROM beltline.held AS other WHERE other.source = asked.source)
+                + 1
+            END + row_number() OVER (PARTITION BY source ORDER BY place, key) - 1 AS place
+        FROM beltline.held AS asked WHERE key = ANY (keys)
+    ) AS ordered
+    WHERE held.key = ordered.key;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    RETURN moved;
 END $$;
 
 -- Accepts what a schedule makes at a time of its own, unless this time or a later one was fired.
@@ -682,6 +924,7 @@ CREATE FUNCTION beltline.fire_1(
     its_schedule text, its_due_at bigint,
     its_key uuid, its_source text, its_process text, its_accepted_at bigint,
     its_body bytea, its_meta bytea,
+    its_line bytea, its_passes_stopped boolean, its_place bigint, its_expires_at bigint,
     its_version bigint, its_status text, its_ready_at bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -694,7 +937,9 @@ BEGIN
     INSERT INTO beltline.request (key, source, process, accepted_at, body, meta)
         VALUES (its_key, its_source, its_process, its_accepted_at, its_body, its_meta);
     IF its_version IS NULL THEN
-        INSERT INTO beltline.held (source, key) VALUES (its_source, its_key);
+        PERFORM beltline.hold_1(ARRAY[its_key], ARRAY[its_source], ARRAY[its_process],
+            ARRAY[its_line], ARRAY[its_passes_stopped], ARRAY[its_place], ARRAY[its_expires_at],
+            '{}');
     ELSE
         INSERT INTO beltline.run (key, version_id, status, ready_at)
             VALUES (its_key, its_version, its_status, its_ready_at);

@@ -1,0 +1,71 @@
+"""How much waits in each source's buffer, known well enough to refuse what has no room.
+
+Counting is a look into the store, so what was counted is kept for a while and what was accepted
+here since is added. Other nodes accept, too: together they may pass the bound by what they take in
+within that while.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from beltline.definition.source import Source
+from beltline.engine.ports import Clock, Store, StoreAway
+
+FRESH_MS = 1_000
+# Of a large backlog a count takes longer, and matters less: a source of a million is counted about
+# each ten seconds.
+FRESH_MS_PER_REQUEST = 0.01
+
+
+class _Count(msgspec.Struct):
+    number: int = 0
+    until: int = 0
+    accepted: int = 0  # since the count was asked for
+    is_asking: bool = False
+
+
+class Backlogs:
+    """The backlogs of sources that have a bound."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._counts: dict[str, _Count] = {}
+
+    async def excess(self, source: Source) -> int:
+        """By how many requests the source's buffer is too full for one more; 0 where it has room,
+        or where nobody can tell.
+        """
+        room = await self.room(source)
+        return 0 if room is None else max(0, 1 - room)
+
+    async def room(self, source: Source) -> int | None:
+        """How many requests more the source's buffer holds, below 0 where it holds too many; None
+        where it has no bound.
+        """
+        backlog = source.buffering.backlog
+        if backlog is None:
+            return None
+        count = self._counts.setdefault(source.name, _Count())
+        if self._clock.now() >= count.until and not count.is_asking:
+            await self._ask(source.name, count)
+        return backlog.most - count.number - count.accepted
+
+    def accepted(self, source: Source) -> None:
+        """One more was put into the source's buffer here."""
+        if source.buffering.backlog is not None:
+            self._counts.setdefault(source.name, _Count()).accepted += 1
+
+    async def _ask(self, name: str, count: _Count) -> None:
+        count.is_asking = True
+        before = count.accepted
+        try:
+            held = (await self._store.held(name)).get(name)
+        except StoreAway:
+            return
+        finally:
+            count.is_asking = False
+        count.number = 0 if held is None else held.number
+        count.accepted -= before
+        count.until = self._clock.now() + FRESH_MS + round(count.number * FRESH_MS_PER_REQUEST)

@@ -1,0 +1,1 @@
+"""Files that appear in a folder, behind SFTP, or in a bucket."""
