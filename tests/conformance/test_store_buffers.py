@@ -286,10 +286,10 @@ async def test_what_has_waited_for_too_long_is_told(store: Store) -> None:
     await accept(
         store, held(1, expires_at=50), held(2, "calls", expires_at=20), held(3, expires_at=51)
     )
-    await accept(store, held(4))
-    assert numbers(one.key for one in await store.expired(50, 9)) == [2, 1]
-    assert numbers(one.key for one in await store.expired(50, 1)) == [2]
-    assert await store.expired(19, 9) == []
+    await accept(store, held(4), held(5, process="lost", expires_at=1))
+    assert numbers(one.key for one in await store.expired(["deal-intake"], 50, 9)) == [2, 1]
+    assert numbers(one.key for one in await store.expired(["deal-intake"], 50, 1)) == [2]
+    assert await store.expired(["deal-intake"], 19, 9) == []
 
 
 # Many that become one
@@ -323,3 +323,18 @@ async def test_what_is_not_held_any_more_is_collected_by_nobody(store: Store) ->
     assert await held_counts(store) == {"site-form": 1}
     with pytest.raises(LookupError):
         await store.run(key(9))
+
+
+async def test_a_line_goes_on_behind_what_was_collected(store: Store) -> None:
+    await accept(store, *(held(number, line="a") for number in (1, 2, 3)))
+    assert await store.collect(collection(9, 1, 2))
+    assert await behind(store) == {3: None}
+    assert await store.collect(collection(8, 3))
+    await accept(store, held(4, line="a"))
+    assert await behind(store) == {4: None}
+
+
+async def test_those_that_may_go_are_found_among_many_that_may_not(store: Store) -> None:
+    await accept(store, *(held(number, line="a", place=1) for number in range(1, 6)), held(9))
+    found = await store.waiting(HeldFilter("site-form", may_go=True), 9)
+    assert numbers(one.key for one in found) == [9, 1]

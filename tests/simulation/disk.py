@@ -6,7 +6,7 @@ has changed anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,21 +17,17 @@ from beltline.engine.records import (
     Acceptance,
     Allowance,
     Batch,
-    Collection,
-    HeldRequest,
     JournalRow,
     Message,
     NewRequest,
-    Released,
-    ReleaseOrder,
     Repeat,
     RunChange,
     RunRecord,
     StoredRun,
     StoredVersion,
     TokenRecord,
-    Window,
 )
+from tests.simulation.held import Held
 
 MANY_CRASHES = 5  # asking for this number asks for all greater ones too
 OUTRANKING: tuple[Status, ...] = ("cancelled", "stopped")  # told also while the run is owned
@@ -74,17 +70,13 @@ class Identity(msgspec.Struct, frozen=True):
     body_hash: bytes
 
 
-class Disk(msgspec.Struct):
+class Disk(Held, msgspec.Struct):
     """All that is durable. `identities` are by source and identity with a zero between them,
     `values` by space and key in the same way.
     """
 
     requests: dict[bytes, NewRequest] = {}
     runs: dict[bytes, RunRow] = {}
-    held: dict[bytes, NewRequest] = {}
-    places: dict[bytes, int] = {}
-    lines: dict[tuple[str, str], tuple[bytes, bool]] = {}
-    due: dict[str, tuple[int, int]] = {}
     identities: dict[str, Identity] = {}
     journal: dict[bytes, list[JournalRow]] = {}
     inbox: dict[int, Message] = {}
@@ -372,127 +364,6 @@ class Disk(msgspec.Struct):
         self.fired[schedule] = due_at
         self.commit(Batch([acceptance], [], [], []), lambda row: None)
         return True
-
-    # Buffers
-
-    def hold(self, request: NewRequest) -> None:
-        """Puts a request into its buffer."""
-        self.held[request.key] = request
-        self.places[request.key] = request.place
-        if request.line:
-            line = (request.source, request.line)
-            head, _ = self.lines.get(line, (request.key, False))
-            self.lines[line] = (head, request.passes_stopped)
-
-    def behind(self, key: bytes) -> bytes | None:
-        """What a held request has to wait for."""
-        request = self.held[key]
-        head = self.lines[request.source, request.line][0] if request.line else key
-        return None if head == key else head
-
-    def move_line_on(self, change: RunChange) -> None:
-        """Lets the next of a line go whose head has ended."""
-        has_ended = change.status in ("completed", "cancelled") and not change.owned
-        for line, (head, passes) in list(self.lines.items()):
-            if head == change.key and (has_ended or (passes and change.status == "stopped")):
-                rest = [k for k, r in self.held.items() if (r.source, r.line) == line]
-                if rest:
-                    self.lines[line] = (min(rest), passes)
-                else:
-                    del self.lines[line]
-
-    def in_order(self, source: str) -> list[bytes]:
-        """What a source holds, by place and key."""
-        keys = [key for key, request in self.held.items() if request.source == source]
-        return sorted(keys, key=lambda key: (self.places[key], key))
-
-    def release(self, order: ReleaseOrder, now: int, clock: int) -> Released:
-        """Gives held requests that may go runs; `clock` is what windows go by."""
-        if self.source_states.get(order.source) == "paused":
-            return Released(0)
-        limit, window, due, left = order.limit, order.window, order.due, 0
-        if due is not None:
-            at, left = self.due.get(order.source, (due.at - 1, 0))
-            if at < due.at:
-                at, left = due.at, due.at_most if due.at_most is not None else 2**62
-                self.due[order.source] = (at, left)
-            limit = min(limit, left if at == due.at else 0)
-        if window is not None:
-            limit = min(limit, self.room(window, clock))
-        keys = [
-            key
-            for key in self.in_order(order.source)
-            if self.behind(key) is None
-            and self.held[key].process in order.versions
-            and (due is None or int.from_bytes(key[:6]) < due.at)
-        ][: max(0, limit)]
-        self.start(keys, order.versions, now)
-        if due is not None and keys:
-            self.due[order.source] = (due.at, left - len(keys))
-        if window is None:
-            return Released(len(keys))
-        used = self.allow(window.name, len(keys), window.at_most, window.every_ms, clock)
-        return Released(len(keys), used.next_at - used.at)
-
-    def room(self, window: Window, now: int) -> int:
-        """How many uses a window has left."""
-        at = max(now, self.stamps.get(window.name, 0))
-        uses = [use for use in self.uses.get(window.name, ()) if use[0] > at - window.every_ms]
-        return window.at_most - sum(number for _, number in uses)
-
-    def start(self, keys: Sequence[bytes], versions: Mapping[str, int], now: int) -> None:
-        """Gives held requests runs."""
-        for key in keys:
-            request = self.held.pop(key)
-            self.runs[key] = RunRow(versions[request.process], "waiting", now)
-
-    def let_go(
-        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
-    ) -> int:
-        """See `Store.let_go`."""
-        there = [k for k in sorted(set(keys)) if k in self.held]
-        there = [key for key in there if self.held[key].process in versions]
-        self.start(there, versions, now)
-        if message is not None:
-            for key in there:
-                self.post(key, message, now)
-        return len(there)
-
-    def collect(self, collection: Collection) -> bool:
-        """See `Store.collect`."""
-        if any(run.key not in self.held for run in collection.members):
-            return False
-        for run in collection.members:
-            del self.held[run.key]
-            self.runs[run.key] = RunRow(run.version_id, run.status, run.ready_at)
-        for row in collection.rows:
-            self.journal.setdefault(row.key, []).append(row)
-        self.commit(Batch([collection.acceptance], [], [], []), lambda row: None)
-        return True
-
-    def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
-        """See `Store.put_first`."""
-        there = [key for key in keys if key in self.held]
-        for source in {self.held[key].source for key in there}:
-            order = self.in_order(source)
-            own = [key for key in order if key in there]
-            begin = self.places[order[0]] - len(own) if first else self.places[order[-1]] + 1
-            for number, key in enumerate(own):
-                self.places[key] = begin + number
-        return len(there)
-
-    def waiting_request(self, key: bytes) -> HeldRequest:
-        """A held request as lists show it."""
-        request = self.held[key]
-        return HeldRequest(
-            key,
-            request.source,
-            request.process,
-            request.line,
-            self.places[key],
-            request.expires_at,
-            self.behind(key),
-        )
 
 
 def joined(first: str, second: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -22,23 +22,17 @@ from beltline.engine.records import (
     Batch,
     Beat,
     Claimed,
-    Collection,
     Format,
-    HeldCount,
-    HeldFilter,
-    HeldRequest,
     JournalRow,
     Message,
-    Released,
-    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
-    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
 )
+from tests.simulation.buffers import SimulatedBuffers
 from tests.simulation.disk import Disk, joined, write_disk
 
 Moment = Literal["before", "durable", "read"]
@@ -78,7 +72,7 @@ class Numbers:
             raise
 
 
-class SimulatedStore:
+class SimulatedStore(SimulatedBuffers):
     """Fulfils `engine.ports.Store`.
 
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the
@@ -306,82 +300,6 @@ class SimulatedStore:
 
         messages: list[Message] = await self._read(look)
         return messages
-
-    # Buffers
-
-    async def release(self, order: ReleaseOrder, now: int) -> Released:
-        clock = self._now()
-        released: Released = await self._write(lambda: self._disk.release(order, now, clock))
-        return released
-
-    async def let_go(
-        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
-    ) -> int:
-        number: int = await self._write(lambda: self._disk.let_go(keys, versions, now, message))
-        return number
-
-    async def collect(self, collection: Collection) -> bool:
-        collection.acceptance.check_scheduled()
-        done: bool = await self._write(lambda: self._disk.collect(collection))
-        return done
-
-    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
-        number: int = await self._write(lambda: self._disk.put_first(keys, first=first))
-        return number
-
-    async def held(self, source: str | None) -> dict[str, HeldCount]:
-        def count() -> dict[str, HeldCount]:
-            keys: dict[str, list[bytes]] = {}
-            for key, request in self._disk.held.items():
-                if source in (None, request.source):
-                    keys.setdefault(request.source, []).append(key)
-            return {name: HeldCount(len(own), min(own)) for name, own in keys.items()}
-
-        found: dict[str, HeldCount] = await self._read(count)
-        return found
-
-    async def waiting(
-        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
-    ) -> list[HeldRequest]:
-        def fits(one: HeldRequest) -> bool:
-            at = int.from_bytes(one.key[:6])
-            return (
-                filter.process in (None, one.process)
-                and filter.line in (None, one.line)
-                and (filter.keys is None or one.key in filter.keys)
-                and (filter.since is None or at >= filter.since)
-                and (filter.until is None or at < filter.until)
-                and (after is None or (one.place, one.key) > after)
-            )
-
-        def look() -> list[HeldRequest]:
-            keys = self._disk.in_order(filter.source)
-            return [one for one in map(self._disk.waiting_request, keys) if fits(one)][:limit]
-
-        found: list[HeldRequest] = await self._read(look)
-        return found
-
-    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
-        def look() -> list[StoredRequest]:
-            there = [
-                self._disk.requests[key] for key in sorted(set(keys)) if key in self._disk.requests
-            ]
-            return [
-                StoredRequest(r.key, r.source, r.process, r.accepted_at, r.body, r.meta)
-                for r in there
-            ]
-
-        found: list[StoredRequest] = await self._read(look)
-        return found
-
-    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
-        def look() -> list[HeldRequest]:
-            held = map(self._disk.waiting_request, self._disk.held)
-            late = [one for one in held if one.expires_at is not None and one.expires_at <= now]
-            return sorted(late, key=lambda one: one.expires_at or 0)[:limit]
-
-        found: list[HeldRequest] = await self._read(look)
-        return found
 
     # What all nodes share
 

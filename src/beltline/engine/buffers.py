@@ -15,7 +15,7 @@ from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.source import Source
 from beltline.engine.ports import Clock, NotFound, Store
 from beltline.engine.records import HeldFilter, HeldRequest
-from beltline.engine.release_plan import drained_at, plan
+from beltline.engine.release_plan import Plan, drained_at, plan
 from beltline.engine.releaser import PAUSED, RELEASED, Versions, release_now
 from beltline.engine.withdrawing import drop
 
@@ -43,6 +43,13 @@ class Buffer(msgspec.Struct, frozen=True):
     oldest_at: int | None = None
     next_at: int | None = None
     drained_at: int | None = None
+
+
+def _next_at(planned: Plan, now: int) -> int | None:
+    """When something may go next; what a window leaves room for is known in the store alone."""
+    if planned.window is not None:
+        return None
+    return now if planned.may_go else planned.until
 
 
 class Buffers:
@@ -74,7 +81,7 @@ class Buffers:
                     PAUSED if isinstance(release, Paused) else RELEASED,
                     number,
                     None if count is None else int.from_bytes(count.oldest[:6]),
-                    (now if planned.may_go else planned.until) if number else None,
+                    _next_at(planned, now) if number else None,
                     drained_at(release, number, now) if number else None,
                 )
             )
@@ -102,8 +109,8 @@ class Buffers:
         where the source has no process to go through.
         """
         versions = self._versions(filter.source)
-        waiting = await self._store.waiting(filter, limit)
-        keys = [one.key for one in waiting if one.behind is None]
+        may_go = msgspec.structs.replace(filter, may_go=True)
+        keys = [one.key for one in await self._store.waiting(may_go, limit)]
         return await self._store.let_go(keys, versions, self._clock.now(), None)
 
     async def drop(self, filter: HeldFilter, limit: int, *, reason: str, by: str) -> int:

@@ -6,31 +6,25 @@ milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from beltline.core.inputs import Input
 from beltline.core.turn import Call
+from beltline.engine.buffer_store import BufferStore
 from beltline.engine.records import (
     Acceptance,
     Allowance,
     Batch,
     Beat,
     Claimed,
-    Collection,
     Format,
-    HeldCount,
-    HeldFilter,
-    HeldRequest,
     Message,
-    Released,
-    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
-    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
@@ -68,7 +62,7 @@ class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
 
-class Store(Protocol):
+class Store(BufferStore, Protocol):
     """Where everything is durable.
 
     Every method that changes something returns only when the change has survived a power loss.
@@ -157,55 +151,6 @@ class Store(Protocol):
         """Messages with a greater id for runs that this store's membership owns, in order of their
         ids. A message may be seen later than one with a greater id: look again from 0.
         """
-        ...
-
-    # Buffers
-
-    async def release(self, order: ReleaseOrder, now: int) -> Released:
-        """Gives held requests that may go, those with the least `place` first and of one place the
-        oldest, a run that is ready at `now`. Nothing goes while a person has paused the source.
-        """
-        ...
-
-    async def let_go(
-        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
-    ) -> int:
-        """Gives these requests, as far as they are held and of a process in `versions`, a run that
-        is ready at `now`, whatever their line and their place, and the run a message where there is
-        one. Gives their number.
-        """
-        ...
-
-    async def collect(self, collection: Collection) -> bool:
-        """Makes held requests into one, at once for all of them: False, and nothing is stored,
-        where one of them is not held any more.
-        """
-        ...
-
-    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
-        """Moves held requests to the first places of their source, or to the last, in their order
-        among themselves. Gives their number.
-        """
-        ...
-
-    async def held(self, source: str | None) -> dict[str, HeldCount]:
-        """What each source (or this one) holds back; none that holds nothing."""
-        ...
-
-    async def waiting(
-        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
-    ) -> list[HeldRequest]:
-        """Held requests of a source in the order of their places, then of their keys; those after
-        a place and key.
-        """
-        ...
-
-    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
-        """These requests as they came in, as far as there are such, in the order of their keys."""
-        ...
-
-    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
-        """Held requests of all sources that have waited for too long."""
         ...
 
     # What all nodes share, by the store's own clock

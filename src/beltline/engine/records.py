@@ -222,7 +222,8 @@ class HeldCount(msgspec.Struct, frozen=True):
 
 class HeldFilter(msgspec.Struct, frozen=True):
     """Which held requests of a source: of one process, of one line, of those at `keys`; from
-    `since` on and before `until`, by the times of their keys.
+    `since` on and before `until`, by the times of their keys. With `may_go` only those that are
+    behind nobody.
     """
 
     source: str
@@ -231,6 +232,7 @@ class HeldFilter(msgspec.Struct, frozen=True):
     keys: tuple[bytes, ...] | None = None
     since: int | None = None
     until: int | None = None
+    may_go: bool = False
 
 
 class Message(msgspec.Struct, frozen=True):

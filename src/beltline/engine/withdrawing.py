@@ -36,7 +36,7 @@ async def expire(
     """Makes dead letters of requests that have waited for too long, of processes in `versions`;
     gives them.
     """
-    late = [one for one in await store.expired(now, limits.batch) if one.process in versions]
+    late = await store.expired(list(versions), now, limits.batch)
     by_wait: dict[int, list[bytes]] = {}
     for one in late:
         assert one.expires_at is not None

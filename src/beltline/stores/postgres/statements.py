@@ -55,7 +55,7 @@ REQUESTS = (
     "SELECT key, source, process, accepted_at, body, meta FROM beltline.request"
     " WHERE key = ANY ($1) ORDER BY key"
 )
-EXPIRED = f"{HELD} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
+EXPIRED = f"{HELD} WHERE expires_at <= $1 AND process = ANY ($2) ORDER BY expires_at LIMIT $3"
 
 # What all nodes share
 

@@ -18,7 +18,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import asyncpg
@@ -31,24 +31,18 @@ from beltline.engine.records import (
     Batch,
     Beat,
     Claimed,
-    Collection,
     Format,
-    HeldCount,
-    HeldFilter,
-    HeldRequest,
     Message,
-    Released,
-    ReleaseOrder,
     Repeat,
     RunFilter,
     RunRecord,
-    StoredRequest,
     StoredRun,
     StoredVersion,
     TokenRecord,
 )
-from beltline.stores.postgres import buffers, commits, listing, partitions, reading, statements
+from beltline.stores.postgres import commits, listing, partitions, reading, statements
 from beltline.stores.postgres.address import Address
+from beltline.stores.postgres.buffers import BufferCalls
 from beltline.stores.postgres.commits import encoded
 from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
 from beltline.stores.postgres.listener import Listener
@@ -68,7 +62,7 @@ TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
 
-class PostgresStore:
+class PostgresStore(BufferCalls):
     """Fulfils `engine.ports.Store`. Made by `open_postgres`, which brings the schema up to date."""
 
     def __init__(self, address: Address, sharing: Sharing, schema: Schema) -> None:
@@ -232,53 +226,6 @@ class PostgresStore:
     async def messages_after(self, id: int, limit: int) -> list[Message]:
         rows = await self._read(statements.MESSAGES_AFTER, id, self._member(), limit)
         return [Message(*row) for row in rows]
-
-    # Buffers
-
-    async def release(self, order: ReleaseOrder, now: int) -> Released:
-        window, due = order.window, order.due
-        rows = await self._change(
-            statements.RELEASE,
-            order.source,
-            *buffers.columns_of(order.versions),
-            *(order.limit, now),
-            *((window.name, window.at_most, window.every_ms) if window else (None, None, None)),
-            *((due.at, buffers.most_of(due), buffers.key_at(due.at)) if due else (None,) * 3),
-        )
-        return Released(*rows[0])
-
-    async def let_go(
-        self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
-    ) -> int:
-        rows = await self._change(
-            statements.LET_GO, keys, *buffers.columns_of(versions), now, message
-        )
-        return int(rows[0][0])
-
-    async def collect(self, collection: Collection) -> bool:
-        collection.acceptance.check_scheduled()
-        rows = await self._change(statements.COLLECT, *buffers.collected(collection))
-        return bool(rows[0][0])
-
-    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
-        return int((await self._change(statements.PUT_FIRST, keys, first))[0][0])
-
-    async def held(self, source: str | None) -> dict[str, HeldCount]:
-        rows = await self._read(statements.COUNT_HELD, source)
-        return {name: HeldCount(number, oldest) for name, number, oldest in rows}
-
-    async def waiting(
-        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
-    ) -> list[HeldRequest]:
-        rows = await self._read(*buffers.waiting(filter, limit, after))
-        return [buffers.held_request(row) for row in rows]
-
-    async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
-        return [StoredRequest(*row) for row in await self._read(statements.REQUESTS, keys)]
-
-    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
-        rows = await self._read(statements.EXPIRED, now, limit)
-        return [buffers.held_request(row) for row in rows]
 
     # What all nodes share
 

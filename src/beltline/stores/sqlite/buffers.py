@@ -21,6 +21,7 @@ from beltline.engine.records import (
 from beltline.stores.sqlite import shared
 from beltline.stores.sqlite.commits import ADD_RUNS, accept, append
 from beltline.stores.sqlite.inbox import ADD_MESSAGE
+from beltline.stores.sqlite.lines import move_lines_on
 from beltline.stores.sqlite.many_rows import blobs
 
 WITHOUT_BOUND = 2**62
@@ -74,25 +75,28 @@ REQUESTS = (
     "SELECT key, source, process, accepted_at, body, meta FROM request"
     " WHERE key IN (SELECT value FROM carray(?)) ORDER BY key"
 )
-EXPIRED = f"SELECT{_SHOWN} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+EXPIRED = (
+    f"SELECT{_SHOWN} WHERE expires_at <= ? AND process IN (SELECT value FROM json_each(?))"
+    " ORDER BY expires_at LIMIT ?"
+)
 
 
 def release(db: apsw.Connection, order: ReleaseOrder, now: int) -> Released:
     """See `Store.release`."""
     if db.execute(IS_PAUSED, (order.source,)).get:
         return Released(0)
-    limit, window, before = order.limit, order.window, LAST_KEY
-    if order.due is not None:
-        before = key_at(order.due.at)
-        limit = min(limit, _left_of(db, order.source, order.due))
-    if window is not None:
-        limit = min(limit, shared.room(db, window).left)
+    window, due = order.window, order.due
+    before = LAST_KEY if due is None else key_at(due.at)
     processes = msgspec.json.encode(list(order.versions)).decode()
-    rows: list[Any] = []
-    if limit > 0:
-        rows = db.execute(NEXT, (order.source, before, processes, limit)).fetchall()
-        _start(db, rows, order.versions, now)
-    if order.due is not None and rows:
+    rows: list[Any] = db.execute(NEXT, (order.source, before, processes, order.limit)).fetchall()
+    if not rows:
+        return Released(0)  # and nothing is written
+    if due is not None:
+        rows = rows[: _left_of(db, order.source, due)]
+    if window is not None:
+        rows = rows[: shared.room(db, window).left]
+    _start(db, rows, order.versions, now)
+    if due is not None:
         db.execute(USE_DUE, (len(rows), order.source))
     if window is None:
         return Released(len(rows))
@@ -152,6 +156,7 @@ def collect(db: apsw.Connection, collection: Collection) -> bool:
         ],
     )
     append(db, collection.rows)
+    move_lines_on(db, [(run.key, run.status, run.owned) for run in members])
     accept(db, [collection.acceptance])
     return True
 
@@ -193,6 +198,8 @@ def waiting(
         if value is not None:
             tests.append(test)
             values.append(value)
+    if filter.may_go:
+        tests.append("is_head")
     if filter.keys is not None:
         tests.append("held.key IN (SELECT value FROM carray(?))")
         values.append(blobs(filter.keys))
@@ -208,9 +215,12 @@ def requests(db: apsw.Connection, keys: Sequence[bytes]) -> list[StoredRequest]:
     return [StoredRequest(*row) for row in db.execute(REQUESTS, (blobs(keys),))]
 
 
-def expired(db: apsw.Connection, now: int, limit: int) -> list[HeldRequest]:
+def expired(
+    db: apsw.Connection, processes: Sequence[str], now: int, limit: int
+) -> list[HeldRequest]:
     """See `Store.expired`."""
-    return [HeldRequest(*row) for row in db.execute(EXPIRED, (now, limit))]
+    names = msgspec.json.encode(processes).decode()
+    return [HeldRequest(*row) for row in db.execute(EXPIRED, (now, names, limit))]
 
 
 def key_at(time: int) -> bytes:

@@ -212,8 +212,8 @@ class SqliteStore:
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         return await self._read(buffers.requests, keys)
 
-    async def expired(self, now: int, limit: int) -> list[HeldRequest]:
-        return await self._read(buffers.expired, now, limit)
+    async def expired(self, processes: Sequence[str], now: int, limit: int) -> list[HeldRequest]:
+        return await self._read(buffers.expired, processes, now, limit)
 
     # What all nodes share
 

@@ -799,6 +799,14 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
+    -- Mostly nothing waits: nothing is written then.
+    IF most < 1 OR NOT EXISTS (
+        SELECT FROM beltline.held WHERE source = its_source AND is_head
+            AND process = ANY (processes) AND (due_key IS NULL OR key < due_key)
+    ) THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
     IF its_due_at IS NOT NULL THEN
         INSERT INTO beltline.due AS reached (source, at, remaining)
             VALUES (its_source, its_due_at, due_most)
@@ -827,7 +835,7 @@ BEGIN
             SELECT key, versions[array_position(processes, process)], 'waiting', at_ms FROM gone;
         GET DIAGNOSTICS released = ROW_COUNT;
     END IF;
-    IF its_due_at IS NOT NULL THEN
+    IF its_due_at IS NOT NULL AND released > 0 THEN
         UPDATE beltline.due SET remaining = remaining - released
             WHERE source = its_source AND at = its_due_at;
     END IF;
@@ -891,6 +899,7 @@ BEGIN
             AS ended (key, version_id, status);
     INSERT INTO beltline.journal (run, seq, entry)
         SELECT run, seq, entry FROM unnest(j_run, j_seq, j_entry) AS decided (run, seq, entry);
+    PERFORM beltline.move_lines_on_1(s_key, '{}');
     INSERT INTO beltline.request (key, source, process, accepted_at, body, meta)
         VALUES (its_key, its_source, its_process, its_accepted_at, its_body, its_meta);
     INSERT INTO beltline.run (key, version_id, status, ready_at)
