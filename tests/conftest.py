@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 
 @pytest.fixture(scope="session")
@@ -15,12 +15,5 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     """A PostgreSQL server that is quick and does not survive a loss of power. Each test makes a
     database of its own in it. Where there is none, the test is skipped with the reason.
     """
-    try:
-        running = postgres(tmp_path_factory.mktemp("postgres"), durable=False)
-        server = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
-        yield server
-    finally:
-        running.__exit__(None, None, None)
+    with wanted(postgres(tmp_path_factory.mktemp("postgres"), durable=False)) as opened:
+        yield opened

@@ -11,7 +11,7 @@ from beltline.engine.ports import Store
 from tests.conformance.store_kinds import KINDS, NODE_KINDS, SERVERS, OpenNode
 from tests.servers.newest_postgres import newest_postgres
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 NODES = 4
 LEASE_MS = 600_000  # longer than any test
@@ -25,15 +25,8 @@ def newest_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A server of the newest PostgreSQL, like `postgres_server`. Where its programs are not
     installed the test is skipped with the reason.
     """
-    try:
-        running = newest_postgres(tmp_path_factory.mktemp("newest"))
-        server = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
-        yield server
-    finally:
-        running.__exit__(None, None, None)
+    with wanted(newest_postgres(tmp_path_factory.mktemp("newest"))) as opened:
+        yield opened
 
 
 def with_server(request: pytest.FixtureRequest) -> Iterator[str]:

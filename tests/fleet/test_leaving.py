@@ -19,7 +19,7 @@ from tests.fleet.node import FleetNode
 from tests.fleet.rounds import Stage, beltline, publish, stage
 from tests.kill.home import MODULE, write_home
 from tests.servers.ports import free_ports
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 ORDERS = 20
 HAND_OVER_S = 5.0
@@ -36,15 +36,8 @@ THE_GATE = """\
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A server, with links that nobody cuts."""
-    try:
-        running = stage(tmp_path_factory.mktemp("leaving"), nodes=2)
-        opened = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(stage(tmp_path_factory.mktemp("leaving"), nodes=2)) as opened:
         yield opened
-    finally:
-        running.__exit__(None, None, None)
 
 
 class Pair:

@@ -7,22 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fleet.rounds import Round, Stage, faults_of, stage
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A server, and links that can be cut."""
     folder = tmp_path_factory.mktemp("fleet")
-    try:
-        running = stage(folder)
-        opened = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(stage(folder)) as opened:
         yield opened
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.mark.slow

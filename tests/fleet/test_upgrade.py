@@ -18,7 +18,7 @@ from tests.fleet.book import send_all
 from tests.fleet.judge import judge
 from tests.fleet.node import ROOT, FleetNode
 from tests.fleet.rounds import Round, Stage, publish, stage
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 ORDERS = 6_000
 NODES = (
@@ -31,15 +31,8 @@ PHASES = "SELECT number, phase FROM beltline.migration ORDER BY applied_at"
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A server, with links that nobody cuts."""
-    try:
-        running = stage(tmp_path_factory.mktemp("upgrade"), nodes=4)
-        opened = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(stage(tmp_path_factory.mktemp("upgrade"), nodes=4)) as opened:
         yield opened
-    finally:
-        running.__exit__(None, None, None)
 
 
 class Transcript:

@@ -9,21 +9,14 @@ import pytest
 
 from tests.servers.newest_postgres import PACKAGE, newest_postgres, readable
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 VERSION = "show server_version_num"
 
 
 def test_it_is_newer_than_the_other_server(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    try:
-        running = newest_postgres(tmp_path)
-        server = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(newest_postgres(tmp_path)) as server:
         assert int(server.ask(VERSION)) >= max(180_000, int(postgres_server.ask(VERSION)))
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")

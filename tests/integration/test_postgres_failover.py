@@ -20,7 +20,7 @@ from beltline.stores.postgres.sharing import Sharing
 from beltline.stores.postgres.store import PostgresStore
 from tests.conformance.store_rows import accept, key, moving, ready
 from tests.servers.postgres import LOOPBACK, PostgresServer, postgres
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 # All leases have run out, and all but the first are so short that a restart explains nothing.
 SILENT = """
@@ -43,15 +43,8 @@ def database(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def standing_by(tmp_path: Path) -> Iterator[PostgresServer]:
     """A server of its own whose commits may be made to wait for a standby."""
-    try:
-        running = postgres(tmp_path, durable=False, settings={"synchronous_commit": "on"})
-        server = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
-        yield server
-    finally:
-        running.__exit__(None, None, None)
+    with wanted(postgres(tmp_path, durable=False, settings={"synchronous_commit": "on"})) as opened:
+        yield opened
 
 
 async def node(url: str, lease_ms: int = 60_000) -> PostgresStore:

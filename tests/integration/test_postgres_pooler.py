@@ -25,7 +25,7 @@ from tests.conformance.store_rows import (
 )
 from tests.servers.pgbouncer import pgbouncer
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +34,10 @@ def pooled(
 ) -> Iterator[str]:
     """The address of a database through the pooler."""
     postgres_server.database("shared_by_pool")
-    try:
-        running = pgbouncer(tmp_path_factory.mktemp("pgbouncer"), postgres_server, "shared_by_pool")
-        url = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(
+        pgbouncer(tmp_path_factory.mktemp("pgbouncer"), postgres_server, "shared_by_pool")
+    ) as url:
         yield f"{url}?pooling=transaction"
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from beltline.stores.postgres.store import PostgresStore
 from tests.conformance.differential import all_runs, everything
 from tests.conformance.store_rows import accept, key, moving, new_request, ready, started
 from tests.servers.postgres import PostgresServer, postgres
-from tests.servers.processes import NoServer
+from tests.servers.wanted import wanted
 
 LEASE_MS = 600_000
 OVER_MS = 1  # a lease that has run out when others look
@@ -181,12 +181,7 @@ async def until_it_answers(call: Callable[[], Awaitable[Any]]) -> Any:
 
 @pytest.mark.slow
 async def test_a_crash_of_the_server_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    try:
-        running = postgres(tmp_path, durable=False)
-        server = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(postgres(tmp_path, durable=False)) as server:
         stores = [await node(server.database("crashed")), await node(server.url("crashed"))]
         crashes = asyncio.Event()
         acknowledged: list[int] = []
@@ -219,8 +214,6 @@ async def test_a_crash_of_the_server_loses_nothing_that_was_acknowledged(tmp_pat
         for store in stores:
             assert (await until_it_answers(store.beat)).recovered == 0
             await store.close()
-    finally:
-        running.__exit__(None, None, None)
 
 
 # A commit that is under way when others look for the silent

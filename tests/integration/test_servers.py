@@ -14,6 +14,7 @@ from tests.servers.pgbouncer import pgbouncer
 from tests.servers.postgres import NoPostgres, PostgresServer, binaries, postgres
 from tests.servers.processes import NoServer
 from tests.servers.proxy import Proxy, proxy
+from tests.servers.wanted import wanted
 
 SOON_S = 5.0
 
@@ -37,12 +38,7 @@ def test_a_database_is_made_and_dropped(postgres_server: PostgresServer) -> None
 
 
 def test_a_crash_of_the_server_loses_nothing_that_was_told(tmp_path: Path) -> None:
-    try:
-        running = postgres(tmp_path, durable=False)
-        server = running.__enter__()
-    except NoServer as missing:
-        pytest.skip(str(missing))
-    try:
+    with wanted(postgres(tmp_path, durable=False)) as server:
         server.database("kept")
         server.ask("create table t as select generate_series(1, 1000) as n", "kept")
         used_s = server.cpu_s()
@@ -55,8 +51,6 @@ def test_a_crash_of_the_server_loses_nothing_that_was_told(tmp_path: Path) -> No
         assert server.ask("select count(*) from t", "kept") == "1000"
         assert server.cpu_s() > used_s > 0
         assert not set(server.pids()) & set(before)
-    finally:
-        running.__exit__(None, None, None)
 
 
 def test_binaries_of_a_named_folder_are_used(

@@ -47,7 +47,7 @@ COMMANDS = {
         "Turn a PHP array of settings into a process that checks and runs.",
     ),
     "runs": Entry("runs", "app", "Look at runs, and mend those that stopped."),
-    "buffer": Entry("buffer", "app", "See, pause and release what sources hold back."),
+    "buffer": Entry("buffer", "app", "See, order, release and drop what sources hold back."),
     "source": Entry("source", "app", "Have a schedule bring a request now."),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),

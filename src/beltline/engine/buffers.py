@@ -1,5 +1,5 @@
-"""Buffers as people see and use them: what waits and for how long, pausing, letting go, dropping,
-putting first. What goes by itself is the releaser's.
+"""Buffers as people see and use them: what waits and for how long, pausing, letting go, dropping.
+What goes by itself is the releaser's.
 
 What a person sets on a source is kept in the store and stands over the source's file, so that
 every program on the store sees the same.
@@ -7,14 +7,14 @@ every program on the store sees the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.source import Source
 from beltline.engine.ports import Clock, NotFound, Store
-from beltline.engine.records import HeldFilter, HeldRequest
+from beltline.engine.records import HeldFilter
 from beltline.engine.release_plan import Plan, drained_at, plan
 from beltline.engine.releaser import PAUSED, RELEASED, Versions, release_now
 from beltline.engine.withdrawing import drop
@@ -121,16 +121,6 @@ class Buffers:
         keys = [one.key for one in await self._store.waiting(filter, limit)]
         now = self._clock.now()
         return await drop(self._store, keys, versions, now, reason=reason, by=by)
-
-    async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
-        """Moves requests to the first places of their buffer, or to the last."""
-        return await self._store.put_first(keys, first=first)
-
-    async def waiting(
-        self, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None = None
-    ) -> list[HeldRequest]:
-        """What waits, in its order."""
-        return await self._store.waiting(filter, limit, after)
 
     def _versions(self, source: str) -> dict[str, int]:
         processes = self._sources[source].processes

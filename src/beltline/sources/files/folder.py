@@ -7,29 +7,17 @@ import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISREG
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from beltline.sources.door import FeedTrouble
-from beltline.sources.files.place import Entry, FileGone, Listing, names_for
+from beltline.sources.files.place import Entry, FileGone, Listing, Place, names_for
 
 
-class LocalFolder:
+class LocalFolder(Place):
     """A `Place` that is a folder. Its calls run in threads: a mounted folder may hang."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
     async def entries(self, pattern: str, most: int) -> Listing:
         return await asyncio.to_thread(self._entries, pattern, most)

@@ -47,17 +47,20 @@ class FileUnfit(Exception):
 
 class Place(Protocol):
     """Where files are, while it is open (`async with`). What goes wrong with one file is raised as
-    `FileGone`, `FileTrouble` or `OSError`, and anything else as it is.
+    `FileGone`, `FileTrouble` or `OSError`, and anything else as it is. Who inherits this needs to
+    do nothing for being opened and closed.
     """
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        return None
 
     async def entries(self, pattern: str, most: int) -> Listing:
         """Up to `most` of the files whose names fit; no folders, no links, no hidden files."""

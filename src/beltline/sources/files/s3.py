@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError
@@ -22,14 +21,14 @@ from obstore.store import S3Store
 from beltline.definition.files import S3
 from beltline.sdk import Connection
 from beltline.sources.door import FeedTrouble
-from beltline.sources.files.place import Entry, FileGone, FileTrouble, Listing, names_for
+from beltline.sources.files.place import Entry, FileGone, FileTrouble, Listing, Place, names_for
 
 _CHUNK_BYTES = 262_144
 _RETRIES = 2  # a look comes again anyway
 _SILENT = timedelta(seconds=60)
 
 
-class Bucket:
+class Bucket(Place):
     """A `Place` that is a prefix of a bucket. The connection's user is the id of the access key."""
 
     def __init__(self, where: S3, connection: Connection) -> None:
@@ -54,17 +53,6 @@ class Bucket:
             },
             retry_config={"max_retries": _RETRIES, "retry_timeout": _SILENT},
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
     async def entries(self, pattern: str, most: int) -> Listing:
         try:
