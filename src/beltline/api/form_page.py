@@ -19,7 +19,7 @@ from beltline.sources.headers import Headers
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem;color:#222}
 label,legend{display:block;font-weight:600;margin-top:1rem}
-input:not([type=checkbox]),select,textarea{font:inherit;width:100%;box-sizing:border-box;
+input:not([type=checkbox]),select,textarea{font:inherit;font-weight:400;width:100%;box-sizing:border-box;
 padding:.5rem;border:1px solid #888;border-radius:4px}
 fieldset{border:1px solid #ccc;border-radius:4px;margin-top:1rem}
 label.choice{font-weight:400;margin-top:.25rem}

@@ -123,8 +123,6 @@ class IntakeRoute:
         hub, source = self._hub, webhook.source
         intake = hub.node.intake
         held = await hub.holds_back(source)
-        if held:
-            await self._require_room(source)
         key, now = intake.new_key()
         received = Received(headers, body, now)
         try:
@@ -140,11 +138,12 @@ class IntakeRoute:
             return page
         if taken.files:
             await self._keep(taken.files)
-        version_id, process = (0, None) if held else self._process(source.name, request.process)
-        answer = await intake.submit(request, version_id, process)
+        if held:
+            answer = await self._submit_held(source, request)
+        else:
+            version_id, process = self._process(source.name, request.process)
+            answer = await intake.submit(request, version_id, process)
         if isinstance(answer, Accepted):
-            if held:
-                hub.backlogs.accepted(source)
             if taken.prefer or webhook.answers_itself:
                 return await self._told(webhook, taken, request, headers)
             return accepted(id_of(key), answer.held)
@@ -187,6 +186,18 @@ class IntakeRoute:
             raise unavailable(
                 "not-accepting", "The files of the request cannot be kept now. Send it again."
             ) from wrong
+
+    async def _submit_held(
+        self, source: Source, request: NewRequest
+    ) -> Accepted | Repeat | Refused:
+        """Submits a request for the source's buffer, if that has room."""
+        hub = self._hub
+        await self._require_room(source)
+        with hub.backlogs.coming(source):
+            answer = await hub.node.intake.submit(request, 0, None)
+            if isinstance(answer, Accepted):
+                hub.backlogs.accepted(source)
+        return answer
 
     async def _require_room(self, source: Source) -> None:
         """Refuses where the source's backlog is full, and says when there will be room again."""

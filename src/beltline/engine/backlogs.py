@@ -1,11 +1,14 @@
 """How much waits in each source's buffer, known well enough to refuse what has no room.
 
-Counting is a look into the store, so what was counted is kept for a while and what was accepted
-here since is added. Other nodes accept, too: together they may pass the bound by what they take in
-within that while.
+Counting is a look into the store, so what was counted is kept for a while; what was accepted here
+since, and what is under way, is added. Other nodes accept, too: together they may pass the bound
+by what they take in within that while.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -22,6 +25,7 @@ class _Count(msgspec.Struct):
     number: int = 0
     until: int = 0
     accepted: int = 0  # since the count was asked for
+    coming: int = 0  # and not known yet whether they are accepted
     is_asking: bool = False
 
 
@@ -50,7 +54,17 @@ class Backlogs:
         count = self._counts.setdefault(source.name, _Count())
         if self._clock.now() >= count.until and not count.is_asking:
             await self._ask(source.name, count)
-        return backlog.most - count.number - count.accepted
+        return backlog.most - count.number - count.accepted - count.coming
+
+    @contextmanager
+    def coming(self, source: Source) -> Iterator[None]:
+        """Around the taking in of one request, which counts from the beginning."""
+        count = self._counts.setdefault(source.name, _Count())
+        count.coming += 1
+        try:
+            yield
+        finally:
+            count.coming -= 1
 
     def accepted(self, source: Source) -> None:
         """One more was put into the source's buffer here."""

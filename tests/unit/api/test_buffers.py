@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from beltline.definition.source import Source, read_source
 from tests.unit.api.stage import Stage
 
 HELD = "source: held\nkind: webhook\nprocess: lead\nverify: none\nrelease: paused\n"
@@ -169,16 +172,30 @@ async def test_what_waits_is_listed_in_its_order_and_moved_and_dropped(stage: St
 
 
 async def test_a_full_backlog_is_told_with_the_time_at_which_there_is_room(stage: Stage) -> None:
-    stage.add_source(
-        HELD.replace("paused", "{at_most: 1, every: 10s}") + "backlog: {most: 2, answer: 429}\n"
-    )
-    answers = [await stage.send("held", {"n": n}) for n in range(5)]
-    statuses = [answer.status for answer in answers]
-    assert statuses[:2] == [202, 202]
-    assert 429 in statuses
-    refused = answers[statuses.index(429)]
+    stage.add_source(HELD + "backlog: {most: 3, answer: 429}\n")
+    answers = await asyncio.gather(*(stage.send("held", {"n": n}) for n in range(9)))
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses == [202] * 3 + [429] * 6
+    refused = next(answer for answer in answers if answer.status == 429)
     assert refused.json()["type"].endswith("backlog-full")
-    assert 1 <= int(refused.headers["retry-after"]) <= 20
+    assert refused.headers["retry-after"] == "60"  # nobody knows when a person lets them go
+    stage.sources["held"] = read_held("release: {at_most: 1, every: 1h}\nbacklog: 1\n")
+    await stage.ask("POST", "/api/v1/buffers/held/drop", {"reason": "room", "count": 2})
+    stage.clock.time += 2_000
+    refused = await stage.send("held", {})
+    assert refused.status == 503
+    assert 1 <= int(refused.headers["retry-after"]) <= 3_600
+    await stage.ask("POST", "/api/v1/buffers/held/drop", {"reason": "room"})
+    stage.clock.time += 2_000
+    assert (await stage.send("held", {})).status == 202
+
+
+def read_held(more: str) -> Source:
+    checked = read_source(
+        HELD.replace("release: paused\n", more), name="held", file="x.yaml", processes=None
+    )
+    assert checked.source is not None, checked.findings
+    return checked.source
 
 
 @pytest.mark.parametrize(
