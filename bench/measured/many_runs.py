@@ -69,8 +69,8 @@ OPEN = """
     FROM (NUMBERED) AS one WHERE is_open
 """
 HELD = """
-    INSERT INTO beltline.held (source, key)
-    SELECT process || 's', key FROM (NUMBERED) AS one WHERE is_held AND NOT is_open
+    INSERT INTO beltline.held (key, source, process, line, place, is_head)
+    SELECT key, process || 's', process, '', n, true FROM (NUMBERED) AS one WHERE is_held AND NOT is_open
 """
 
 
