@@ -70,7 +70,8 @@ OPEN = """
 """
 HELD = """
     INSERT INTO beltline.held (key, source, process, line, place, is_head)
-    SELECT key, process || 's', process, '', n, true FROM (NUMBERED) AS one WHERE is_held AND NOT is_open
+    SELECT key, process || 's', process, '', n, true
+    FROM (NUMBERED) AS one WHERE is_held AND NOT is_open
 """
 
 
