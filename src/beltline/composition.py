@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -258,6 +259,7 @@ def _construct(
     clock = SystemClock()
     mailbox = AsyncioMailbox()
     connections = Connections(files.connections, redaction)
+    blobs = BlobFolder(home.data / "blobs")
     transport = EventTransport(
         files.catalog.invocation,
         Surroundings(OutgoingClient, StoredMemory(store, clock), run_logger, connections.get),
@@ -279,7 +281,6 @@ def _construct(
         report=report,
         limits=limits,
     )
-
     around = FeedSurroundings(
         home=home.path,
         clock=clock,
@@ -288,6 +289,8 @@ def _construct(
         http=http,
         limits=limits,
         wake_runs=lambda: hub.wake_runs(),  # noqa: PLW0108 - the hub is made below
+        blobs=blobs,
+        node=home.settings.nodes.name or socket.gethostname(),
     )
     hub = Hub(
         node=node,
@@ -299,7 +302,7 @@ def _construct(
         clock=clock,
         limits=limits,
         secret=_lenient(secret_reader()),
-        blobs=BlobFolder(home.data / "blobs"),
+        blobs=blobs,
         feeds=Feeds(
             lambda source, door: feed_of(source, door, around),
             clock,

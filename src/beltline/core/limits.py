@@ -31,6 +31,9 @@ class Limits(msgspec.Struct, frozen=True):
     answer_bytes: int = 1_048_576  # of a source's own answer
 
     # Sources that look for themselves.
+    mail_bytes: int = 26_214_400  # with its attachments, as it stands in the mailbox: 25 MiB
+    mail_parts: int = 1_000  # a mail has three, and some more with many files
+    queue_in_flight: int = 1_000  # messages of a source that are not acknowledged: 1 MiB each
     schedule_missed: int = 1_000  # fired at once after an outage: most of a day of minutes
     feed_batch: int = 200  # offered at once: they share commits, and memory stays small
     source_files: int = 10_000  # of one look; the next one goes on
@@ -99,6 +102,9 @@ TINY = Limits(
     uploads_at_once=1,
     schema_errors=3,
     waiting_senders=2,
+    mail_bytes=16_384,
+    mail_parts=10,
+    queue_in_flight=20,
     schedule_missed=3,
     feed_batch=2,
     source_files=3,

@@ -21,7 +21,9 @@ from beltline.core.template import Template
 from beltline.definition.buffering import BUFFER_KEYS, Buffering, read_buffering
 from beltline.definition.files import FILES_KEYS, FilesWay, read_files
 from beltline.definition.finding import Finding, Report, unreadable
+from beltline.definition.mail import MAIL_KEYS, MailWay, read_mail
 from beltline.definition.poll import POLL_KEYS, PollWay, read_poll
+from beltline.definition.queue import QUEUE_KEYS, QueueWay, read_queue
 from beltline.definition.reading import Format, format_of, read_document
 from beltline.definition.request_schema import RequestSchema, read_schema
 from beltline.definition.request_value import ROOTS, read_request_value
@@ -41,7 +43,7 @@ _KEYS = ("source", "kind", "process", "condition", "identity", "schema", *BUFFER
 _IDENTITY_KEYS = ("by", "window")
 _WINDOW_MS = 86_400_000
 
-Way = WebhookWay | ScheduleWay | FilesWay | PollWay
+Way = WebhookWay | ScheduleWay | FilesWay | PollWay | MailWay | QueueWay
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -56,6 +58,8 @@ _KINDS = {
     "schedule": _Kind(SCHEDULE_KEYS, read_schedule),
     "files": _Kind(FILES_KEYS, read_files),
     "poll": _Kind(POLL_KEYS, read_poll),
+    "mail": _Kind(MAIL_KEYS, read_mail),
+    "queue": _Kind(QUEUE_KEYS, read_queue),
 }
 
 

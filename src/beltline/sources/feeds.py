@@ -7,10 +7,13 @@ without such sources runs without it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 from beltline.definition.files import S3, FilesWay, Sftp
+from beltline.definition.mail import MailWay
 from beltline.definition.poll import HttpPoll, PollWay, SqlPoll
+from beltline.definition.queue import QueueWay
 from beltline.definition.schedule import ScheduleWay
 from beltline.definition.source import Source
 from beltline.sources.door import Door, Feed, FeedTrouble
@@ -18,15 +21,23 @@ from beltline.sources.files.feed import FilesFeed
 from beltline.sources.files.folder import LocalFolder
 from beltline.sources.poll.feed import PollFeed
 from beltline.sources.poll.http import HttpQuestion
+from beltline.sources.queue.making import PACKAGES, queue_feed
 from beltline.sources.rounds import Rounds
 from beltline.sources.schedule import ScheduleFeed
 from beltline.sources.surroundings import Surroundings
+
+
+def _reads(broker: str, source: Source) -> bool:
+    return isinstance(source.way, QueueWay) and source.way.queue.broker == broker
+
 
 # What a way needs beside the hub: the name of a Python package, and the extra that brings it.
 _EXTRAS: tuple[tuple[Callable[[Source], bool], str, str], ...] = (
     (lambda one: isinstance(getattr(one.way, "where", None), Sftp), "asyncssh", "files"),
     (lambda one: isinstance(getattr(one.way, "where", None), S3), "obstore", "files"),
     (lambda one: isinstance(getattr(one.way, "asks", None), SqlPoll), "sqlalchemy", "sql"),
+    (lambda one: isinstance(one.way, MailWay), "imap_tools", "mail"),
+    *((partial(_reads, broker), package, broker) for broker, package in PACKAGES.items()),
 )
 
 
@@ -53,6 +64,15 @@ def feed_of(source: Source, door: Door, around: Surroundings) -> Feed | None:
         return _files(way, door, around)
     if isinstance(way, PollWay):
         return _poll(way, door, around)
+    if isinstance(way, QueueWay):
+        return queue_feed(
+            way, door, partial(around.account, way.connection), around.limits, node=around.node
+        )
+    if isinstance(way, MailWay):
+        from beltline.sources.mail.feed import MailFeed  # noqa: PLC0415 - an extra
+
+        connect = partial(around.account, way.connection)
+        return MailFeed(door, way, connect, around.blobs, around.limits)
     return None
 
 

@@ -10,12 +10,14 @@ import msgspec
 from beltline.core.limits import Limits
 from beltline.engine.ports import Bell, Clock
 from beltline.sdk import Connection, Http
+from beltline.sources.attachments import BlobStore
 from beltline.sources.door import FeedTrouble
 
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What every feed may use. `connection` raises where its secret is not set; `http` is the one
-    outgoing client; `wake_runs` tells the node that runs wait to be claimed.
+    outgoing client; `wake_runs` tells the node that runs wait to be claimed; `blobs` keeps files;
+    `node` tells this node from others that share its store.
     """
 
     home: Path
@@ -25,6 +27,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     http: Http
     limits: Limits
     wake_runs: Callable[[], None]
+    blobs: BlobStore
+    node: str
 
     def account(self, name: str) -> Connection:
         """The connection. Raises `FeedTrouble` where there is none."""

@@ -73,6 +73,8 @@ class Looking:
             http=self.http,
             limits=self.limits,
             wake_runs=hub.wake_runs,
+            blobs=hub.blobs,
+            node="this node",
         )
         feed: Any = feed_of(self.source, self.door, around)
         self.feed = feed
