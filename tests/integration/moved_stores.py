@@ -7,6 +7,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from beltline.engine.ports import Store
 from beltline.engine.records import (
     Batch,
@@ -17,6 +19,7 @@ from beltline.engine.records import (
     StoredRun,
     TokenRecord,
 )
+from beltline.engine.verdict_store import Verdict
 from beltline.stores import is_shared, open_store
 from beltline.stores.postgres.sharing import Sharing
 from beltline.stores.transfer.moving import Moved, move
@@ -27,6 +30,21 @@ LARGE = bytes(range(256)) * 4_096  # 1 MiB, with every byte there is
 SOURCE = "заявки"
 LONG_MS = 3_600_000
 VALUES = (("notes", "ключ\x00 \U0001f600", b"\x00\xff"), ("", "", b""), ("notes", "z", LARGE))
+
+VERDICT = Verdict(
+    key(40),
+    SOURCE,
+    "refused",
+    401,
+    "unverified-sender",
+    "подпись",
+    of=key(10),
+    meta=b"{}",
+    size=3,
+    content_type="text/plain",
+    encoding="",
+    body=b"\x00\xff{",
+)
 
 NewUrl = Callable[[str], str]  # the address of a new store, of the kind that the test wants
 
@@ -90,6 +108,8 @@ async def fill(store: Store) -> None:
     await store.put_token(TokenRecord(b"\x00t" * 16, "viewer", "стена", 7))
     await store.put_token(TokenRecord(b"u" * 32, "admin", "", 8))
     await store.set_source_state("site-form", "paused")
+    await store.keep_verdicts([VERDICT, msgspec.structs.replace(VERDICT, key=key(41), body=None)])
+    await store.settle_verdict(key(40), key(10), "анна")
     await store.allow("portal", 2, 5, LONG_MS)
     await store.allow("portal", 1, 5, LONG_MS)
     nightly = started(new_request(30), status="waiting", ready_at=650, owned=False, rows=0)
@@ -121,6 +141,7 @@ async def seen(url: str) -> dict[str, Any]:
             "expired": await store.value("", "", 10**13),
             "tokens": await store.tokens(),
             "states": await store.source_state(),
+            "verdicts": [await store.verdict(key(number)) for number in (40, 41)],
             "fired": await store.fired_at("nightly"),
         }
     finally:

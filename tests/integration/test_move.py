@@ -74,6 +74,7 @@ async def test_everything_is_moved(
         "remembered": 3,
         "token": 2,
         "source_state": 1,
+        "verdict": 2,
     }
 
 

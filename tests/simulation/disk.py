@@ -27,6 +27,7 @@ from beltline.engine.records import (
     StoredVersion,
     TokenRecord,
 )
+from beltline.engine.verdict_store import Verdict
 from tests.simulation.held import Held
 
 MANY_CRASHES = 5  # asking for this number asks for all greater ones too
@@ -89,6 +90,7 @@ class Disk(Held, msgspec.Struct):
     stamps: dict[str, int] = {}
     fired: dict[str, int] = {}
     members: dict[int, Member] = {}
+    verdicts: dict[bytes, Verdict] = {}
 
     # Nodes
 

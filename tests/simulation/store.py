@@ -34,6 +34,7 @@ from beltline.engine.records import (
 )
 from tests.simulation.buffers import SimulatedBuffers
 from tests.simulation.disk import Disk, joined, write_disk
+from tests.simulation.verdicts import SimulatedVerdicts
 
 Moment = Literal["before", "durable", "read"]
 Fate = Literal["", "unsent", "unanswered", "late"]
@@ -72,7 +73,7 @@ class Numbers:
             raise
 
 
-class SimulatedStore(SimulatedBuffers):
+class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
     """Fulfils `engine.ports.Store`.
 
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the

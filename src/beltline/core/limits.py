@@ -30,6 +30,12 @@ class Limits(msgspec.Struct, frozen=True):
     waiting_senders: int = 1_000  # each holds a connection
     answer_bytes: int = 1_048_576  # of a source's own answer
 
+    # Requests that started nothing, kept to be seen: whoever knows an address can send them.
+    verdicts_per_second: int = 100  # of one source; a flood shows in its first ones
+    verdicts_kept: int = 10_000  # of one source, the newest
+    verdict_ms: int = 604_800_000  # 7 days: a mistake of Friday is seen on Monday
+    verdict_body_bytes: int = 65_536  # the bodies of larger ones are not kept
+
     # Sources that look for themselves.
     mail_bytes: int = 26_214_400  # with its attachments, as it stands in the mailbox: 25 MiB
     mail_parts: int = 1_000  # a mail has three, and some more with many files
@@ -102,6 +108,9 @@ TINY = Limits(
     uploads_at_once=1,
     schema_errors=3,
     waiting_senders=2,
+    verdicts_per_second=3,
+    verdicts_kept=5,
+    verdict_body_bytes=1_024,
     mail_bytes=16_384,
     mail_parts=10,
     queue_in_flight=20,

@@ -50,3 +50,8 @@ def key_of(id: str) -> bytes | None:
         return bytes.fromhex(id.replace("-", ""))
     except ValueError:
         return None
+
+
+def key_at(time: int) -> bytes:
+    """The least key of a time (Unix ms)."""
+    return max(0, min(time, (1 << 48) - 1)).to_bytes(6) + bytes(10)

@@ -29,6 +29,7 @@ from beltline.engine.records import (
     StoredVersion,
     TokenRecord,
 )
+from beltline.engine.verdict_store import VerdictStore
 
 FULL_WINDOW_MS = 3_600_000
 
@@ -62,7 +63,7 @@ class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
 
-class Store(BufferStore, Protocol):
+class Store(BufferStore, VerdictStore, Protocol):
     """Where everything is durable.
 
     Every method that changes something returns only when the change has survived a power loss.

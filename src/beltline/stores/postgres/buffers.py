@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from beltline.engine.ids import key_at
 from beltline.engine.records import (
     Collection,
     Due,
@@ -129,8 +130,3 @@ def held_request(row: Any) -> HeldRequest:
     key, source, process, line, place, expires_at, behind = row
     text = line.decode("utf-8", "surrogatepass")
     return HeldRequest(key, source, process, text, place, expires_at, behind)
-
-
-def key_at(time: int) -> bytes:
-    """The least key of a time."""
-    return max(0, min(time, (1 << 48) - 1)).to_bytes(6) + bytes(10)

@@ -48,6 +48,7 @@ from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
 from beltline.stores.postgres.listener import Listener
 from beltline.stores.postgres.schema import Schema
 from beltline.stores.postgres.sharing import Sharing
+from beltline.stores.postgres.verdicts import VerdictCalls
 
 READ_LANES = 2  # one may be busy with a long list
 READ_S = 10.0
@@ -62,7 +63,7 @@ TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
 
-class PostgresStore(BufferCalls):
+class PostgresStore(BufferCalls, VerdictCalls):
     """Fulfils `engine.ports.Store`. Made by `open_postgres`, which brings the schema up to date."""
 
     def __init__(self, address: Address, sharing: Sharing, schema: Schema) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from beltline.engine.ids import key_at
 from beltline.engine.records import (
     Collection,
     Due,
@@ -221,8 +222,3 @@ def expired(
     """See `Store.expired`."""
     names = msgspec.json.encode(processes).decode()
     return [HeldRequest(*row) for row in db.execute(EXPIRED, (now, names, limit))]
-
-
-def key_at(time: int) -> bytes:
-    """The least key of a time."""
-    return max(0, min(time, (1 << 48) - 1)).to_bytes(6) + bytes(10)

@@ -33,6 +33,7 @@ from beltline.engine.records import (
     TokenRecord,
     Window,
 )
+from beltline.engine.verdict_store import Verdict, VerdictFilter
 from beltline.stores.errors import StoreUnavailable
 from beltline.stores.sqlite import (
     buffers,
@@ -45,6 +46,7 @@ from beltline.stores.sqlite import (
     schema,
     shared,
 )
+from beltline.stores.sqlite import verdicts as verdict_rows
 from beltline.stores.sqlite.backup import write_backup
 from beltline.stores.sqlite.connection import (
     create_file,
@@ -214,6 +216,23 @@ class SqliteStore:
 
     async def expired(self, processes: Sequence[str], now: int, limit: int) -> list[HeldRequest]:
         return await self._read(buffers.expired, processes, now, limit)
+
+    # Requests that started nothing
+
+    async def keep_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        await self._write(verdict_rows.keep, verdicts)
+
+    async def verdicts(self, filter: VerdictFilter, limit: int) -> list[Verdict]:
+        return await self._read(verdict_rows.verdicts, filter, limit)
+
+    async def verdict(self, key: bytes) -> Verdict | None:
+        return await self._read(verdict_rows.verdict, key)
+
+    async def settle_verdict(self, key: bytes, settled_as: bytes, by: str) -> None:
+        await self._write(verdict_rows.settle, key, settled_as, by)
+
+    async def purge_verdicts(self, before: int, most: int, limit: int) -> int:
+        return await self._write(verdict_rows.purge, before, most, limit)
 
     # What all nodes share
 

@@ -75,6 +75,14 @@ TABLES = (
     Table("remembered", ("space", "key", "value", "expires_at"), key=2, at_once=64),
     Table("token", ("hash", "role", "name", "created_at")),
     Table("source_state", ("source", "state")),
+    Table(
+        "verdict",
+        (
+            *("key", "source", "outcome", "status", "kind", "detail", "of", "meta", "size"),
+            *("content_type", "encoding", "body", "settled_as", "settled_by"),
+        ),
+        at_once=64,
+    ),
 )
 # The tables whose ids the store gives: one that was given once is never given again.
 NUMBERED = ("version", "inbox")

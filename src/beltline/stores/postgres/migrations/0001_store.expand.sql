@@ -210,6 +210,26 @@ CREATE TABLE beltline.source_state (
     state text NOT NULL
 );
 
+-- Requests that started nothing, kept for a while to be seen. `of` is the request that one repeats,
+-- `settled_as` the one that a person made of it.
+CREATE TABLE beltline.verdict (
+    key uuid PRIMARY KEY,
+    source text NOT NULL,
+    outcome text NOT NULL,
+    status integer NOT NULL,
+    kind text NOT NULL,
+    detail text NOT NULL,
+    of uuid,
+    meta bytea NOT NULL,
+    size bigint,
+    content_type text NOT NULL,
+    encoding text NOT NULL,
+    body bytea,
+    settled_as uuid,
+    settled_by text NOT NULL
+);
+CREATE INDEX verdict_by_source ON beltline.verdict (source, key);
+
 -- The time of all nodes.
 CREATE FUNCTION beltline.now_ms() RETURNS bigint LANGUAGE sql VOLATILE
 RETURN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
