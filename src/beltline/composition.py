@@ -24,6 +24,7 @@ from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.finding import Finding
+from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
 from beltline.engine.memory import StoredMemory
@@ -31,12 +32,13 @@ from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
+from beltline.engine.verdicts import Verdicts
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.logs import Redaction, report, run_logger
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
 from beltline.sdk import Connection, Secret
 from beltline.settings import Home, Settings, SettingsError, secret_reader
-from beltline.sources.door import Door
+from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
 from beltline.sources.feeds import feed_of
 from beltline.sources.surroundings import Surroundings as FeedSurroundings
@@ -116,20 +118,7 @@ class Running(msgspec.Struct):
     async def looking(self) -> AsyncIterator[None]:
         """Lets the sources that fetch for themselves look, until the block ends."""
         hub, feeds = self.hub, self.hub.feeds
-        feeds.start(
-            [
-                Door(
-                    source,
-                    self.store,
-                    self.node.intake,
-                    self.processes.newest,
-                    hub.holds_back,
-                    hub.limits,
-                    hub.backlogs,
-                )
-                for source in self.files.sources.values()
-            ]
-        )
+        feeds.start([hub.door(source) for source in self.files.sources.values()])
         try:
             yield
         finally:
@@ -160,7 +149,10 @@ async def running_hub(
         opened.push_async_callback(transport.close)
         await _join(running.node)
         await _load(running.processes)
-        async with _moving(running, transport, home.settings.stopping.grace_s):
+        async with (
+            _keeping(running.hub.verdicts),
+            _moving(running, transport, home.settings.stopping.grace_s),
+        ):
             yield running
 
 
@@ -181,6 +173,17 @@ async def _open(home: Home, url: str, *, durable: bool) -> Store:
                 _log.warning("waiting for the store", reason=str(away), seconds=WAIT_FOR_STORE_S)
                 is_told = True
             await asyncio.sleep(ASK_AGAIN_S)
+
+
+@asynccontextmanager
+async def _keeping(verdicts: Verdicts) -> AsyncIterator[None]:
+    """Keeps the verdicts of what is refused until the block ends, and then what is left."""
+    keeping = asyncio.create_task(verdicts.run(), name="verdicts")
+    try:
+        yield
+    finally:
+        verdicts.stop()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -281,17 +284,11 @@ def _construct(
         report=report,
         limits=limits,
     )
-    around = FeedSurroundings(
-        home=home.path,
-        clock=clock,
-        new_bell=partial(AsyncioBell, clock),
-        connection=connections.get,
-        http=http,
-        limits=limits,
-        wake_runs=lambda: hub.wake_runs(),  # noqa: PLW0108 - the hub is made below
-        blobs=blobs,
-        node=home.settings.nodes.name or socket.gethostname(),
-    )
+
+    def wake_runs() -> None:
+        hub.wake_runs()  # the hub is made below
+
+    new_feed = _feeds_of(home, clock, connections, http, blobs, wake_runs)
     hub = Hub(
         node=node,
         store=store,
@@ -303,15 +300,34 @@ def _construct(
         limits=limits,
         secret=_lenient(secret_reader()),
         blobs=blobs,
-        feeds=Feeds(
-            lambda source, door: feed_of(source, door, around),
-            clock,
-            partial(AsyncioBell, clock),
-            redaction.clean,
-        ),
+        feeds=Feeds(new_feed, clock, partial(AsyncioBell, clock), redaction.clean),
+        verdicts=Verdicts(store, clock, AsyncioBell(clock), report, limits),
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), transport
+
+
+def _feeds_of(
+    home: Home,
+    clock: Clock,
+    connections: Connections,
+    http: OutgoingClient,
+    blobs: BlobFolder,
+    wake_runs: Callable[[], None],
+) -> Callable[[Source, Door], Feed | None]:
+    """What makes the feed of a source."""
+    around = FeedSurroundings(
+        home=home.path,
+        clock=clock,
+        new_bell=partial(AsyncioBell, clock),
+        connection=connections.get,
+        http=http,
+        limits=home.settings.effective_limits(),
+        wake_runs=wake_runs,
+        blobs=blobs,
+        node=home.settings.nodes.name or socket.gethostname(),
+    )
+    return lambda source, door: feed_of(source, door, around)
 
 
 async def _load(processes: ProcessBook) -> None:

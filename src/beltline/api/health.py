@@ -106,12 +106,20 @@ class _Figures(Collector):
             ("stopped", "Runs that wait for a person."),
         ):
             yield _gauge(f"beltline_runs_{name}", about, self._counts[name])
+        yield from self._intake()
+
+    def _intake(self) -> Iterator[Metric]:
         answers = CounterMetricFamily(
             "beltline_intake_answers", "Answers to senders, by HTTP status.", labels=("status",)
         )
         for status, number in sorted(self._hub.counters.intake_answers.items()):
             answers.add_metric((str(status),), number)
         yield answers
+        yield _counter(
+            "beltline_verdicts_not_kept",
+            "Refused or repeated requests that cannot be seen: there were too many at once.",
+            self._hub.verdicts.not_kept,
+        )
 
 
 def _counter(name: str, about: str, value: int) -> Metric:

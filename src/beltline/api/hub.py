@@ -16,8 +16,11 @@ from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
+from beltline.engine.verdicts import Verdicts
 from beltline.sources.attachments import BlobStore
+from beltline.sources.door import Door
 from beltline.sources.feeding import Feeds
+from beltline.sources.notes import Notes
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Hub:
 
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
     source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
-    `feeds` are those of this node.
+    `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing.
     """
 
     node: Node
@@ -51,19 +54,37 @@ class Hub:
     secret: Callable[[str], str | None]
     blobs: BlobStore
     feeds: Feeds
+    verdicts: Verdicts
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
     backlogs: Backlogs = field(init=False)
+    notes: Notes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source_states", Fresh(self.store.source_state, self.clock))
         object.__setattr__(self, "backlogs", Backlogs(self.store, self.clock))
+        object.__setattr__(self, "notes", Notes(self.verdicts, self.limits))
         object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
 
     async def holds_back(self, source: Source) -> bool:
         """Whether the source's requests go into its buffer now, as of the last second."""
         return holds_back(source, (await self.source_states.get()).get(source.name))
+
+    def door(self, source: Source, *, is_bounded: bool = True) -> Door:
+        """The door by which requests of a source come in that no sender brings to `/in/`. Unless it
+        is bounded they come in whatever its backlog holds.
+        """
+        return Door(
+            source,
+            self.store,
+            self.node.intake,
+            self.processes.newest,
+            self.holds_back,
+            self.limits,
+            self.backlogs if is_bounded else None,
+            self.notes,
+        )
 
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""

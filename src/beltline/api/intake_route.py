@@ -44,6 +44,8 @@ from beltline.sources.webhook import Challenged, Taken, Webhook
 
 PREFIX = "/in/"
 _PAUSED_S = 60  # nobody can tell when a person resumes a source
+# Where nothing can be stored, or it is not known whether it was.
+_NO_VERDICT = frozenset(("not-accepting", "in-doubt"))
 _QUIET_MS = 60_000  # a cause that every request meets is logged once a minute
 
 _log = structlog.get_logger(__name__)
@@ -70,11 +72,11 @@ class IntakeRoute:
             if scope["method"] != "POST":
                 answer = self._pages.answer(webhook, scope)
             elif webhook.way.body_bytes is None:
-                self._check_open(webhook, headers)
-                body = await read_whole(receive, headers, self._hub.limits)
+                self._check_open()
+                body = await self._read(webhook, headers, receive)
                 answer = await self._take_in(webhook, headers, body)
             else:
-                self._check_open(webhook, headers)
+                self._check_open()
                 answer = await self._take_in_sized(webhook, headers, receive)
         except RequestRefused as refused:
             answer = answer_of(problem_of(refused))
@@ -85,11 +87,9 @@ class IntakeRoute:
         except SecretMissing as missing:
             self._log_once("a source cannot verify its senders", name, str(missing))
             answer = answer_of(
-                unavailable(
-                    "source-not-ready",
+                _not_ready(
                     "This source cannot verify its senders now, and accepts nothing. Its operator"
-                    " finds the reason in the log.",
-                    60,
+                    " finds the reason in the log."
                 )
             )
         except asyncio.CancelledError:
@@ -111,31 +111,73 @@ class IntakeRoute:
         self._hub.counters.count_intake(answer.status)
         await send_answer(send, answer)
 
-    def _check_open(self, webhook: Webhook, headers: Headers) -> None:
-        """Raises `Problem` for what is refused before its body is read."""
+    def _check_open(self) -> None:
+        """Raises `Problem` (503) where nothing can be stored."""
         reason = self._hub.node.intake.refusal()
         if reason:
             raise unavailable("not-accepting", f"No request can be accepted now: {reason}.")
-        if webhook.is_dressed:
-            check_origin(webhook.way, headers)
+
+    async def _read(
+        self,
+        webhook: Webhook,
+        headers: Headers,
+        receive: Receive,
+        limit: str = "request_body_bytes",
+        most: int | None = None,
+    ) -> bytes:
+        """The body. What is refused before it is read is noted."""
+        try:
+            if webhook.is_dressed:
+                check_origin(webhook.way, headers)
+            return await read_whole(receive, headers, self._hub.limits, limit, most)
+        except Problem as problem:
+            key, now = self._hub.node.intake.new_key()
+            self._note(webhook, Received(headers, b"", now), key, problem, is_read=False)
+            raise
 
     async def _take_in(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
-        hub, source = self._hub, webhook.source
-        intake = hub.node.intake
-        held = await hub.holds_back(source)
-        key, now = intake.new_key()
+        """Takes a request in; where it is refused that is noted."""
+        key, now = self._hub.node.intake.new_key()
         received = Received(headers, body, now)
         try:
-            if len(body) <= hub.limits.request_body_bytes:
-                taken = webhook.read(received, key, hub.limits)
-            else:  # hashing what came takes a while, and the belt is not to wait for it
-                taken = await asyncio.to_thread(webhook.read, received, key, hub.limits)
-            request = new_request(source, taken.offered, held=held, limits=hub.limits)
+            return await self._accept(webhook, received, key)
         except RequestRefused as refused:
+            self._note(webhook, received, key, refused)
             page = self._pages.refused(webhook, received, refused)
             if page is None:
                 raise
             return page
+        except Problem as problem:
+            if problem.kind not in _NO_VERDICT:
+                self._note(webhook, received, key, problem)
+            raise
+        except SecretMissing as missing:
+            self._note(webhook, received, key, _not_ready(str(missing)))
+            raise
+
+    def _note(
+        self,
+        webhook: Webhook,
+        received: Received,
+        key: bytes,
+        why: RequestRefused | Problem,
+        *,
+        is_read: bool = True,
+    ) -> None:
+        notes, source = self._hub.notes, webhook.source.name
+        if notes.has_room(source):
+            came = webhook.came(received, self._hub.limits, is_read=is_read)
+            notes.refused(source, key, came, why.status, why.kind, str(why))
+
+    async def _accept(self, webhook: Webhook, received: Received, key: bytes) -> Answer:
+        hub, source, headers = self._hub, webhook.source, received.headers
+        intake = hub.node.intake
+        held = await hub.holds_back(source)
+        if len(received.body) <= hub.limits.request_body_bytes:
+            taken = webhook.read(received, key, hub.limits)
+        else:  # hashing what came takes a while, and the belt is not to wait for it
+            taken = await asyncio.to_thread(webhook.read, received, key, hub.limits)
+        request = new_request(source, taken.offered, held=held, limits=hub.limits)
         if taken.files:
             await self._keep(taken.files)
         if held:
@@ -155,6 +197,9 @@ class IntakeRoute:
             )
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
+        if answer.same_body and hub.notes.has_room(source.name):
+            came = webhook.came(received, hub.limits)
+            hub.notes.repeated(source.name, key, came, answer.key)
         return await self._repeated(webhook, answer, taken, request, headers)
 
     async def _take_in_sized(self, webhook: Webhook, headers: Headers, receive: Receive) -> Answer:
@@ -173,7 +218,7 @@ class IntakeRoute:
             )
         self._uploads += is_large
         try:
-            body = await read_whole(receive, headers, limits, limit, most)
+            body = await self._read(webhook, headers, receive, limit, most)
             return await self._take_in(webhook, headers, body)
         finally:
             self._uploads -= is_large
@@ -233,11 +278,9 @@ class IntakeRoute:
             return self._hub.processes.newest(process)
         except (NotFound, VersionUnusable) as why:
             self._log_once("a source has no process to start", source, str(why))
-            raise unavailable(
-                "source-not-ready",
+            raise _not_ready(
                 "This source has no process that could start now. Its operator finds the reason"
-                " in the log.",
-                60,
+                " in the log."
             ) from why
 
     async def _told(
@@ -322,3 +365,8 @@ class IntakeRoute:
         if now - self._logged_at.get((source, event), -_QUIET_MS) >= _QUIET_MS:
             self._logged_at[(source, event)] = now
             _log.error(event, source=source, reason=reason)
+
+
+def _not_ready(detail: str) -> Problem:
+    """503: the operator of the source has to mend it."""
+    return unavailable("source-not-ready", detail, 60)

@@ -46,6 +46,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
+        self.kind = kind
         self.headers = headers or {}
         self.view = ProblemView(
             type=f"urn:beltline:problem:{kind}",

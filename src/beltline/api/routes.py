@@ -21,6 +21,7 @@ from beltline.api.held_requests import (
 )
 from beltline.api.inventory import list_connections, list_modules, show_module
 from beltline.api.operation import Endpoint
+from beltline.api.requests import accept_request, list_requests, show_request
 from beltline.api.runs import cancel_run, go_to_step, list_runs, retry_run, show_run, skip_step
 
 ROUTES: tuple[Endpoint, ...] = (
@@ -40,6 +41,9 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/processes", list_processes),
     Endpoint("GET", "/api/v1/processes/{name}", show_process),
     Endpoint("PUT", "/api/v1/processes/{name}", publish_process),
+    Endpoint("GET", "/api/v1/requests", list_requests),
+    Endpoint("GET", "/api/v1/requests/{id}", show_request),
+    Endpoint("POST", "/api/v1/requests/{id}/accept", accept_request),
     Endpoint("GET", "/api/v1/sources", list_sources),
     Endpoint("POST", "/api/v1/sources/{source}/run-now", run_source_now),
     Endpoint("GET", "/api/v1/buffers", list_buffers),

@@ -68,7 +68,7 @@ class Verdicts:
         while not self._is_stopping or self._waiting:
             if not self._waiting:
                 await self._bell.wait(self._purge_at)
-            await self._keep()
+            await self.keep()
             if self._clock.now() >= self._purge_at:
                 await self._purge()
 
@@ -77,7 +77,8 @@ class Verdicts:
         self._is_stopping = True
         self._bell.ring()
 
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
+        """Keeps what is noted by now. What cannot be kept is counted."""
         verdicts = list(self._waiting)
         if not verdicts:
             return

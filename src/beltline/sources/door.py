@@ -27,6 +27,7 @@ from beltline.engine.ports import NotFound, Store
 from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.firing import Firing
+from beltline.sources.notes import Came, Notes, came_as_value
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.request import Offered, check_value, new_request
 
@@ -102,6 +103,7 @@ class Door:
         holds: Callable[[Source], Awaitable[bool]],
         limits: Limits,
         backlogs: Backlogs | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self.source = source
         self.state = FeedState()
@@ -112,6 +114,7 @@ class Door:
         self._holds = holds
         self._limits = limits
         self._backlogs = backlogs
+        self._notes = notes
 
     async def offer(
         self, value: Any, *, meta: dict[str, Any] | None = None, identity: str | None = None
@@ -137,6 +140,9 @@ class Door:
             held = await self._holds(self.source)
             room = await self._room() if held else None
             given += await self._offer_some(offerings[len(given) :][:room], held)
+        for offering, answer in zip(offerings, given, strict=True):
+            if isinstance(answer, RequestRefused):
+                self.note(answer, offering.value, offering.meta)
         return given
 
     async def _room(self) -> int | None:
@@ -221,6 +227,19 @@ class Door:
         """Something came that will never be taken."""
         self.state.refused += 1
         self.state.refusal = why
+
+    def note(
+        self, refused: RequestRefused, value: Any = None, meta: dict[str, Any] | None = None
+    ) -> None:
+        """Keeps the verdict of something that came; None where it has no value. What is refused
+        after it was offered is noted already.
+        """
+        name = self.source.name
+        if self._notes is not None and self._notes.has_room(name):
+            came = Came(meta or {}) if value is None else came_as_value(value, meta or {})
+            key, _ = self._intake.new_key()
+            told = (refused.status, refused.kind, refused.detail)
+            self._notes.refused(name, key, came, *told)
 
     def brought(self) -> None:
         """A request was taken in."""

@@ -74,3 +74,25 @@ def kept_headers(headers: Headers, without: Iterable[bytes], bytes_most: int) ->
             " (limit request_header_bytes).",
         )
     return kept
+
+
+def shown_headers(
+    headers: Headers, without: Iterable[bytes], bytes_most: int
+) -> tuple[dict[str, str], list[str]]:
+    """The headers of a request that is refused: those that may be kept, and the names alone of the
+    others. What goes beyond `bytes_most` is left out.
+    """
+    kept: dict[str, str] = {}
+    names: list[str] = []
+    room = bytes_most
+    for key, value in headers:
+        is_kept = key in KEPT and key not in without
+        room -= len(key) + (len(value) if is_kept else 0)
+        if room < 0:
+            break
+        name = key.decode("latin-1")
+        if is_kept:
+            kept[name] = value.decode("latin-1")
+        else:
+            names.append(name)
+    return kept, names

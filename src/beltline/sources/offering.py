@@ -60,7 +60,7 @@ async def offer_until_taken(
         wait_s = min(wait_s * 2, MOST_S)
 
 
-def is_another(answer: Accepted | Repeat) -> bool:
+def is_another(answer: Accepted | Repeat | RequestRefused) -> bool:
     """Whether another request has the identity of this one."""
     return isinstance(answer, Repeat) and not answer.same_body
 

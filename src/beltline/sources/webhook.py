@@ -8,6 +8,7 @@ read. What comes out of a body never reaches `meta`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -23,7 +24,8 @@ from beltline.sources.bitrix24_form import without_tokens
 from beltline.sources.bodies import FORM, JSON, MULTIPART, kind_of_body, read_body
 from beltline.sources.compression import uncompressed
 from beltline.sources.form_values import typed_by
-from beltline.sources.headers import Headers, kept_headers, only_value
+from beltline.sources.headers import Headers, kept_headers, only_value, shown_headers
+from beltline.sources.notes import Came
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.request import Offered
 from beltline.sources.verification import (
@@ -113,6 +115,10 @@ class Webhook:
         Raises `RequestRefused` (400, 401, 413, 415, 422, 431), `SecretMissing` and `Challenged`.
         """
         self._verify(received)
+        return self.unpack(received, key, limits)
+
+    def unpack(self, received: Received, key: bytes, limits: Limits) -> Taken:
+        """The same for what was verified before, or is vouched for by a person."""
         sent_type, encoding, prefer = _about_body(received.headers)
         content_type, raw = sent_type.decode("latin-1"), received.body
         if encoding:
@@ -135,6 +141,23 @@ class Webhook:
             self._message_id(received, limits) if self._tells_repeats else None,
         )
         return Taken(offered, files, prefer)
+
+    def came(self, received: Received, limits: Limits, *, is_read: bool = True) -> Came:
+        """What came, as it may be shown and kept: without what proves the sender."""
+        most = limits.request_header_bytes
+        headers, names = shown_headers(received.headers, self._own_headers, most)
+        meta = {"headers": headers, "headers_not_kept": names}
+        if not is_read:
+            return Came(meta)
+        size, content_type, encoding = len(received.body), "", ""
+        with suppress(RequestRefused):
+            sent_type, sent_encoding, _ = _about_body(received.headers)
+            content_type, encoding = sent_type.decode("latin-1"), sent_encoding.decode("latin-1")
+        if not self._has_tokens:
+            return Came(meta, size, content_type, encoding, received.body)
+        value = self.reread(received, limits)
+        body = None if value is None else orjson.dumps(without_tokens(value))
+        return Came(meta, size, JSON, "", body)
 
     def reread(self, received: Received, limits: Limits) -> Any:
         """What a refused body says, to be shown to who sent it; None where it cannot be read."""

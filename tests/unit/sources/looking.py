@@ -12,6 +12,7 @@ from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.ids import id_of
 from beltline.engine.records import RunFilter
+from beltline.engine.verdict_store import Verdict, VerdictFilter
 from beltline.loop import AsyncioBell
 from beltline.sdk import Connection, Http, Secret
 from beltline.sources.door import Door
@@ -64,6 +65,7 @@ class Looking:
             hub.holds_back,
             self.limits,
             hub.backlogs,
+            hub.notes,
         )
         around = Surroundings(
             home=self.home,
@@ -110,3 +112,10 @@ class Looking:
         """How many requests wait in the source's buffer."""
         held = (await self.stage.store.held(self.source.name)).get(self.source.name)
         return 0 if held is None else held.number
+
+    async def verdicts(self) -> list[Verdict]:
+        """What is kept of what was refused, the newest first."""
+        await self.stage.hub.verdicts.keep()
+        store = self.stage.store
+        kept = await store.verdicts(VerdictFilter(self.source.name), 1_000)
+        return [await store.verdict(one.key) for one in kept]

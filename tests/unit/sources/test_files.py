@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 from pathlib import Path
@@ -163,6 +164,8 @@ async def test_what_cannot_be_taken_is_set_aside_with_its_reason(
     assert reason in (folder / "failed" / f"{name}.reason.txt").read_text()
     assert drop.door.state.refused == 1
     assert reason in drop.door.state.refusal
+    [verdict] = await drop.verdicts()
+    assert reason in verdict.detail
 
 
 async def test_the_good_rows_of_a_bad_file_are_taken(stage: Stage, folder: Path) -> None:
@@ -178,6 +181,9 @@ async def test_the_good_rows_of_a_bad_file_are_taken(stage: Stage, folder: Path)
         "line 7 is no CSV: unexpected end of data; nothing after it was read",
     ]
     assert drop.door.state.refused == 3
+    broken, *unfit = await drop.verdicts()
+    assert "is no CSV" in broken.detail
+    assert [json.loads(one.meta)["file"]["row"] for one in unfit] == [4, 2]
 
 
 async def test_names_in_done_are_never_taken_twice(stage: Stage, folder: Path) -> None:

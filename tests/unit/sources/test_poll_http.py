@@ -184,6 +184,9 @@ async def test_an_item_that_will_never_be_taken_is_passed_and_told(poll: Poll, s
     assert orders.door.state.refused == 2
     assert "request_body_bytes" in orders.door.state.refusal
     assert await orders.door.cursor() == {"cursor": 4}
+    large, nameless = await orders.verdicts()
+    assert (nameless.kind, nameless.body) == ("no-identity", b'{"name":"nobody"}')
+    assert (large.kind, large.body) == ("too-large", None)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ class DoorOfTests:
         self.troubles: list[Exception] = []
         self.answers: dict[Any, Any] = {}
         self.waits: list[int] = []
+        self.noted: list[str] = []
         self.gate: asyncio.Event | None = None
 
     async def offer_many(self, offerings: Sequence[Offering]) -> list[Any]:
@@ -104,6 +105,9 @@ class DoorOfTests:
 
     def refused(self, why: str) -> None:
         self.state.refused += 1
+
+    def note(self, refused: RequestRefused, value: Any = None, meta: Any = None) -> None:
+        self.noted.append(refused.kind)
 
 
 async def settle() -> None:
@@ -207,6 +211,7 @@ async def test_what_is_refused_is_set_aside_and_acknowledged(message: Delivery, 
     assert broker.aside[0][2].startswith(kind)
     assert sorted(broker.acknowledged) == sorted([message.body, b"1"])
     assert door.state.refused == 1
+    assert door.noted == ([] if kind == "no-route" else [kind])  # what is offered the door notes
     dropped = Script([message])
     await run_to_end(feed(door, dropped))
     assert (dropped.aside, dropped.acknowledged) == ([], [message.body])

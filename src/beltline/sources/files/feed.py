@@ -131,12 +131,12 @@ class FilesFeed:
         try:
             if self._way.each == "row":
                 return await self._take_rows(place, entry)
-            await self._take_whole(place, entry)
+            return await self._take_whole(place, entry)
         except FileUnfit as unfit:
+            self._note(entry, str(unfit))
             return self._refused(entry, [str(unfit)], 1)
-        return ""
 
-    async def _take_whole(self, place: Place, entry: Entry) -> None:
+    async def _take_whole(self, place: Place, entry: Entry) -> str:
         most = self._limits.request_body_bytes
         if entry.size > most:
             raise FileUnfit(
@@ -148,8 +148,9 @@ class FilesFeed:
             raise FileUnfit(f"it has more than {most:,} bytes (limit request_body_bytes)")
         value = self._whole(raw, self._format(entry))
         [answer] = await self._door.offer_many([self._offering(entry, 0, value)])
-        if isinstance(answer, RequestRefused):
-            raise FileUnfit(answer.detail)
+        return (
+            self._refused(entry, [answer.detail], 1) if isinstance(answer, RequestRefused) else ""
+        )
 
     def _whole(self, raw: bytes, format: FileFormat) -> Any:
         if format != "json":
@@ -178,6 +179,7 @@ class FilesFeed:
                 batch, end = await asyncio.to_thread(_some, rows, self._limits.feed_batch)
                 reasons = await self._take_batch(entry, batch)
                 if isinstance(end, FileUnfit):
+                    self._note(entry, str(end))
                     reasons.append(f"{end}; nothing after it was read")
                 count += len(reasons)
                 wrong += reasons[: _TOLD_ROWS - len(wrong)]
@@ -187,7 +189,11 @@ class FilesFeed:
 
     async def _take_batch(self, entry: Entry, batch: list[Row]) -> list[str]:
         """Offers rows; gives what is wrong with those that cannot be taken."""
-        wrong = [f"row {row.number}: {row.unfit}" for row in batch if row.unfit]
+        wrong = []
+        for row in batch:
+            if row.unfit:
+                self._note(entry, row.unfit, row.number)
+                wrong.append(f"row {row.number}: {row.unfit}")
         fit = [row for row in batch if not row.unfit]
         answers = await self._door.offer_many(
             [self._offering(entry, row.number, row.value) for row in fit]
@@ -200,13 +206,11 @@ class FilesFeed:
         return wrong
 
     def _offering(self, entry: Entry, row: int, value: Any) -> Offering:
-        about = {
-            "name": entry.name,
-            "size": entry.size,
-            "modified": moment(entry.modified_ms),
-            **({"row": row} if row else {}),
-        }
-        return Offering(value, {"file": about}, _identity(entry, row, value))
+        return Offering(value, _about(entry, row), _identity(entry, row, value))
+
+    def _note(self, entry: Entry, reason: str, row: int = 0) -> None:
+        """Keeps the verdict of what cannot be read, and so was never offered."""
+        self._door.note(RequestRefused(422, "unreadable-file", reason), meta=_about(entry, row))
 
     def _format(self, entry: Entry) -> FileFormat:
         ending = PurePath(entry.name).suffix.lower()
@@ -219,6 +223,17 @@ class FilesFeed:
         if count > len(wrong):
             wrong = [*wrong, f"and {count - len(wrong):,} more rows"]
         return "\n".join(wrong) + "\n"
+
+
+def _about(entry: Entry, row: int) -> dict[str, Any]:
+    """What a request's `meta` says of its file."""
+    about = {
+        "name": entry.name,
+        "size": entry.size,
+        "modified": moment(entry.modified_ms),
+        **({"row": row} if row else {}),
+    }
+    return {"file": about}
 
 
 def _identity(entry: Entry, row: int, value: Any) -> str:

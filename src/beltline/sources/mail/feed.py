@@ -28,7 +28,7 @@ from beltline.sources.door import Door, FeedTrouble, Offering
 from beltline.sources.json_body import canonical
 from beltline.sources.mail.mailbox import SCHEMES, Mailbox, MailboxRefused, Trust, open_mailbox
 from beltline.sources.mail.reading import Mail, read_mail
-from beltline.sources.offering import Pause, identity_taken, is_another, offer_until_taken
+from beltline.sources.offering import Pause, offer_until_taken
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.turn import Turn
 
@@ -114,9 +114,14 @@ class MailFeed:
             mail = await self._fetched(box, uid)
             if mail is None:
                 return  # somebody else has taken it away
-            await self._offer(box, uid, mail)
-        except RequestRefused as refused:
-            await self._refuse(box, uid, refused)
+            offering = await self._offering(box, uid, mail)
+        except RequestRefused as unfit:
+            self._door.note(unfit, meta=_about(box, uid))
+            await self._refuse(box, uid, unfit)
+            return
+        [answer] = await offer_until_taken(self._door, [offering], pause=self._pause)
+        if isinstance(answer, RequestRefused):
+            await self._refuse(box, uid, answer)
         else:
             await self._mark(box, uid)
 
@@ -134,7 +139,7 @@ class MailFeed:
         raw = await _in_thread(box.fetch, uid)
         return None if raw is None else await _in_thread(read_mail, raw, self._limits)
 
-    async def _offer(self, box: Mailbox, uid: str, mail: Mail) -> None:
+    async def _offering(self, box: Mailbox, uid: str, mail: Mail) -> Offering:
         files = mail.attachments
         value = {**mail.fields, "attachments": [one.reference() for one in files]}
         size = len(canonical(value))
@@ -146,15 +151,8 @@ class MailFeed:
                 f" {self._limits.request_body_bytes:,} (limit request_body_bytes).",
             )
         await self._keep(files)
-        meta = {"mail": {"folder": box.folder, "uid": int(uid), "validity": box.validity}}
         identity = _identity(box, uid, mail, self._limits.identity_bytes)
-        offering = Offering(value, meta, identity)
-        [answer] = await offer_until_taken(self._door, [offering], pause=self._pause)
-        if isinstance(answer, RequestRefused):
-            raise answer
-        # Two copies of a mail differ in how they came; only what the author chose is held to that.
-        if self._door.source.identity is not None and is_another(answer):
-            raise identity_taken()
+        return Offering(value, _about(box, uid), identity)
 
     async def _keep(self, files: list[Attachment]) -> None:
         try:
@@ -186,6 +184,10 @@ class MailFeed:
             _log.error("a mail is refused and cannot be set aside", why=str(why), **told)
         else:
             _log.warning("a mail is refused", went_to=self._way.refused, **told)
+
+
+def _about(box: Mailbox, uid: str) -> dict[str, Any]:
+    return {"mail": {"folder": box.folder, "uid": int(uid), "validity": box.validity}}
 
 
 def _identity(box: Mailbox, uid: str, mail: Mail, bytes_most: int) -> str:

@@ -90,6 +90,7 @@ class PollFeed:
             try:
                 offerings.append(self._offering(item))
             except RequestRefused as refused:
+                self._door.note(refused, item)
                 self._refused(refused)
         for answer in await self._door.offer_many(offerings):
             if isinstance(answer, RequestRefused):

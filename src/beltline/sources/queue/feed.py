@@ -109,8 +109,9 @@ class QueueFeed:
         )
         for delivery, one in zip(deliveries, read, strict=True):
             answer = one if isinstance(one, RequestRefused) else next(answers)
-            if not isinstance(answer, RequestRefused) and is_another(answer):
+            if isinstance(one, Offering) and is_another(answer):
                 answer = identity_taken()
+                self._door.note(answer, one.value, one.meta)
             if isinstance(answer, RequestRefused):
                 await self._refuse(broker, delivery, answer)
             await broker.acknowledge(delivery)
@@ -119,6 +120,7 @@ class QueueFeed:
         try:
             value, meta = read_message(self._way, delivery, self._limits)
         except RequestRefused as refused:
+            self._door.note(refused, meta={"queue": delivery.where})
             return refused
         return Offering(value, meta, bounded(delivery.identity, self._limits.identity_bytes))
 
