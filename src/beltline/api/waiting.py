@@ -70,11 +70,7 @@ class WaitingSenders:
                 raise
             return None
         finally:
-            watchers = hub.node.committer.watchers
-            if rest in watchers.get(key, ()):
-                watchers[key].remove(rest)
-                if not watchers[key]:
-                    del watchers[key]
+            hub.node.unwatch(key, rest)
         return _result(run, waiting) if _is_at_rest(run) else None
 
 

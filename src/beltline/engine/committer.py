@@ -97,6 +97,14 @@ class Committer:
         """
         self.watchers.setdefault(key, []).append(reply)
 
+    def unwatch(self, key: bytes, reply: Reply) -> None:
+        """Whoever waited for it has gone."""
+        replies = self.watchers.get(key, [])
+        if reply in replies:
+            replies.remove(reply)
+            if not replies:
+                del self.watchers[key]
+
     async def room(self) -> None:
         """Waits while so much has gathered that more would only cost memory."""
         while len(self.gathering) >= 4 * self._limits.batch and not self.trouble:

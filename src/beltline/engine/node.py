@@ -166,6 +166,10 @@ class Node:
         self.committer.watch(key, reply)
         return reply
 
+    def unwatch(self, key: bytes, reply: Reply) -> None:
+        """Whoever waited for the run has gone."""
+        self.committer.unwatch(key, reply)
+
     async def flush(self) -> None:
         """Returns when everything posted so far is decided on and durable."""
         reply = self._new_reply()

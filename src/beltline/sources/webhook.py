@@ -156,7 +156,7 @@ class Webhook:
         if not self._has_tokens:
             return Came(meta, size, content_type, encoding, received.body)
         value = self.reread(received, limits)
-        body = None if value is None else orjson.dumps(without_tokens(value))
+        body = None if value is None else self._settled(value, content_type)[1]
         return Came(meta, size, JSON, "", body)
 
     def reread(self, received: Received, limits: Limits) -> Any:
