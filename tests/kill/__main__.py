@@ -30,10 +30,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="beltline-drain-") as folder:
         seen = asyncio.run(drained(Path(folder), rate, asked.orders, asked.kills, print))
     _print_histogram(seen.times, rate.every_s)
-    again = len(seen.times) - asked.orders
-    print(f"{len(seen.times)} calls in {seen.times[-1]:.1f} s, {again} of them again after a kill")
+    print(f"{len(seen.times)} requests in {seen.times[-1]:.1f} s; {seen.again} called again")
     shortest = shortest_s(seen.times, rate.at_most)
-    print(f"the shortest time with {rate.at_most + 1} calls: {shortest:.3f} s")
+    print(f"the shortest time with {rate.at_most + 1} requests: {shortest:.3f} s")
     print(f"the runs at the end: {dict(seen.statuses)}")
 
 

@@ -35,11 +35,13 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Drained(msgspec.Struct, frozen=True):
-    """When the receiving side was called, in seconds since the first call; how the runs ended; how
-    long the posting took.
+    """When the receiving side was called for each request the first time, in seconds since the
+    first call of all; how many calls came again, because a kill cut off the first one's answer; how
+    the runs ended; how long the posting took.
     """
 
     times: list[float]
+    again: int
     statuses: Counter[str]
     posted_s: float
 
@@ -70,13 +72,18 @@ async def drained(
     store = await open_store(f"sqlite:///{home / 'data' / 'beltline.db'}")
     runs = await store.runs(RunFilter(), orders + 1)
     await store.close()
-    times = sorted(int(line.split()[-1]) / 1e9 for line in _ledger(home))
+    first: dict[str, float] = {}
+    for line in (ledger := _ledger(home)):
+        run, *_, at = line.split()
+        first.setdefault(run, int(at) / 1e9)
+    times = sorted(first.values())
     statuses = Counter(str(record.status) for record in runs)
-    return Drained([at - times[0] for at in times], statuses, posted_s)
+    again = len(ledger) - len(first)
+    return Drained([at - times[0] for at in times], again, statuses, posted_s)
 
 
 def shortest_s(times: list[float], at_most: int) -> float:
-    """The shortest time in which there was one call more than a window may hold."""
+    """The shortest time in which there was one more than a window may hold."""
     spans = (last - first for first, last in zip(times, times[at_most:], strict=False))
     return min(spans, default=float("inf"))
 
