@@ -222,12 +222,23 @@ class Fleet(World):
         what the clock says then, until it hears of the store's.
         """
         process = self._buffer_chance.choice(self._processes)
+        self._note_clocks()
         process.clock.ahead_ms += self._buffer_chance.choice(STEPS_OF_CLOCK_MS)
         self._kill_process(process)
 
     def _jump(self) -> None:
         process = self._fleet_chance.choice(self._processes)
         process.clock.ahead_ms += self._fleet_chance.choice((700, 4_000, 60_000, 90_000_000))
+
+    def _note_clocks(self) -> None:
+        ahead = [process.clock.ahead_ms for process in self._processes]
+        self._most_ahead_ms = max(self._most_ahead_ms, *ahead)
+
+    def _put_clocks_right(self) -> None:
+        if self._buffering.steps_of_clock:
+            self._note_clocks()
+            for process in self._processes:
+                process.clock.ahead_ms = self._most_ahead_ms
 
     def _stop(self) -> None:
         process = self._fleet_chance.choice(self._processes)

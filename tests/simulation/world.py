@@ -362,9 +362,13 @@ class World:
         """From here on nothing fails, and people look after what stopped."""
         self._is_calm = self._outside.is_calm = True
         self.record.calm_at = self._scheduler.now
-        # The machine's clock is put right: what is due at a time that it showed has its time.
-        self._clock.ahead_ms = max(self._clock.ahead_ms, self._most_ahead_ms)
+        self._put_clocks_right()
         self._society.calm_down()
+
+    def _put_clocks_right(self) -> None:
+        """What is due at a time that a clock once showed has its time."""
+        self._machine_ahead_ms = self._most_ahead_ms
+        self._clock.ahead_ms = max(self._clock.ahead_ms, self._most_ahead_ms)
 
     def _all_ended(self) -> bool:
         return (

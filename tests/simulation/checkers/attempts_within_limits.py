@@ -51,7 +51,7 @@ def _of_failure(fact: Fact, failures: int, step: dict[str, Any]) -> Iterator[str
     retry = DEFAULT_RETRY | step.get("retry", {})
     if fact.failures != failures:
         yield f"{fact.step}: failure {failures} is called number {fact.failures}"
-    may_retry = failures < retry["attempts"] and fact.error["kind"] != "reject"
+    may_retry = failures < retry["attempts"] and fact.error["kind"] not in ("reject", "input")
     if (fact.then == "retry") != may_retry:
         yield f"{fact.step}: after failure {failures} of {retry['attempts']} comes {fact.then}"
     if fact.then == "retry":
