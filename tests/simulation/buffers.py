@@ -124,6 +124,13 @@ class SimulatedBuffers:
         found: list[HeldRequest] = await self._read(look)
         return found
 
+    async def last_in_line(self) -> bytes | None:
+        def look() -> bytes | None:
+            return max((key for key, one in self._disk.held.items() if one.line), default=None)
+
+        found: bytes | None = await self._read(look)
+        return found
+
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         def look() -> list[StoredRequest]:
             there = [
