@@ -274,6 +274,19 @@ async def test_a_database_whose_clock_is_set_back_lets_nothing_go_until_it_has_c
     assert [await go(node, FOUR_A_MINUTE) for node in (one, other, one)] == [2, 2, 0]
 
 
+async def test_what_went_while_the_clock_was_wrong_counts_when_it_is_put_right(
+    shared_window: tuple[list[Store], DatabaseClock],
+) -> None:
+    (one, other), clock = shared_window
+    assert await go(one, FOUR_A_MINUTE) == 2
+    await clock.move(-HOUR_MS)
+    assert [await go(node, FOUR_A_MINUTE) for node in (other, one)] == [2, 0]
+    await clock.move(HOUR_MS)
+    assert [await go(node, FOUR_A_MINUTE) for node in (one, other)] == [0, 0]
+    await clock.move(MINUTE_MS)
+    assert await go(other, FOUR_A_MINUTE) == 2
+
+
 async def test_a_database_whose_clock_is_set_forward_counts_by_it(
     shared_window: tuple[list[Store], DatabaseClock],
 ) -> None:
