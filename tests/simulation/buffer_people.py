@@ -18,7 +18,7 @@ from beltline.engine.buffers import Buffers, holds_back
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, StoreAway, StoreFull
 from beltline.engine.records import HeldFilter, NewRequest
-from beltline.engine.releaser import Versions
+from beltline.engine.releaser import PAUSED, Versions
 from beltline.sources.request import Offered, new_request
 from tests.simulation.options import SPAN_MS
 from tests.simulation.record import Record, Sending, Terms
@@ -140,7 +140,8 @@ class BufferPeople:
                 await act(node, buffers, drawn)
             except (StoreFull, StoreAway):
                 return
-            node.releaser.ring()
+            if act is not _resume_paused:
+                node.releaser.ring()
             node.loader.expect(self._clock.now())
             node.loader.ring()
 
@@ -178,13 +179,19 @@ class BufferPeople:
     def look_after(self) -> None:
         """People resume what was paused, and let go what goes too slowly for them."""
         for name, drawn in self._drawn.items():
-            self._act_at(self._scheduler.now, drawn, _resume)
+            self._act_at(self._scheduler.now, drawn, _resume_paused)
             if self._record.sources[name].every_ms > LONG_MS:
                 self._act_at(self._scheduler.now, drawn, _all)
 
 
 async def _pause(_node: Node, buffers: Buffers, drawn: Drawn) -> None:
     await buffers.pause(drawn.name)
+
+
+async def _resume_paused(node: Node, buffers: Buffers, drawn: Drawn) -> None:
+    state = (await node.store.source_state()).get(drawn.name)
+    if state == PAUSED or (state is None and drawn.settings[-1].kind == "paused"):
+        await buffers.resume(drawn.name)
 
 
 async def _resume(_node: Node, buffers: Buffers, drawn: Drawn) -> None:

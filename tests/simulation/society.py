@@ -156,10 +156,9 @@ class Society:
                 return
         else:
             request = self._request(sending, node)
-        sending.sent_at_ms, sending.held = request.accepted_at, request.held
         process = workload.compiled(version.text, version.process, version.version)
-        answer = await node.intake.submit(request, version.id, None if sending.held else process)
-        self._tell(sending, answer)
+        answer = await node.intake.submit(request, version.id, None if request.held else process)
+        self._tell(sending, answer, request)
 
     def _request(self, sending: Sending, node: Node) -> NewRequest:
         key, now = node.intake.new_key()
@@ -176,12 +175,16 @@ class Society:
             held=sending.held,
         )
 
-    def _tell(self, sending: Sending, answer: Accepted | Repeat | Refused) -> None:
+    def _tell(
+        self, sending: Sending, answer: Accepted | Repeat | Refused, request: NewRequest
+    ) -> None:
         if sending.told:
             return
         sending.told_at = self._scheduler.steps
         if isinstance(answer, Accepted):
             sending.told, sending.key = "accepted", answer.key
+            # Of this try, while others may be under way.
+            sending.sent_at_ms, sending.held = request.accepted_at, request.held
         elif isinstance(answer, Repeat):
             sending.told, sending.key, sending.same_body = "repeat", answer.key, answer.same_body
         elif answer.is_in_doubt and not sending.identity:
