@@ -1,8 +1,8 @@
-"""What every store promises of windows of releases when clocks are set, hubs start, and runs are taken
-over: true time counts, or the store's own clock, and never the time that a node says.
+"""What every store promises of windows of releases when clocks are set, hubs start, and runs are
+taken over: true time counts, or the store's own clock, and never the time that a node says.
 
-Time is virtual: SQLite's is that of a machine of the test, PostgreSQL's the answer of a function that
-stands in its database.
+Time is virtual: SQLite's is that of a machine of the test, PostgreSQL's the answer of a function
+that stands in its database.
 """
 
 from __future__ import annotations
@@ -203,26 +203,23 @@ class DatabaseClock:
         self._url = url
         self._at = BEGAN_MS
 
-    async def _ask(self, statement: str) -> None:
-        db = await asyncpg.connect(self._url)
-        try:
-            await db.execute(statement)
-        finally:
-            await db.close()
-
     async def begin(self) -> None:
         """Takes the place of the database's own."""
-        await self._ask(
-            "CREATE TABLE public.told (ms bigint NOT NULL);"
-            f" INSERT INTO public.told VALUES ({self._at});"
-            " CREATE OR REPLACE FUNCTION beltline.now_ms() RETURNS bigint LANGUAGE sql VOLATILE"
+        db = await asyncpg.connect(self._url)
+        await db.execute("CREATE TABLE public.told (ms bigint NOT NULL)")
+        await db.execute("INSERT INTO public.told VALUES ($1)", self._at)
+        await db.execute(
+            "CREATE OR REPLACE FUNCTION beltline.now_ms() RETURNS bigint LANGUAGE sql VOLATILE"
             " RETURN (SELECT ms FROM public.told)"
         )
+        await db.close()
 
     async def move(self, by_ms: int) -> None:
         """It passes, or is set."""
         self._at += by_ms
-        await self._ask(f"UPDATE public.told SET ms = {self._at}")  # noqa: S608 - of this test
+        db = await asyncpg.connect(self._url)
+        await db.execute("UPDATE public.told SET ms = $1", self._at)
+        await db.close()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class SimulatedBuffers:
 
     _disk: Disk
     _now: Callable[[], int]
-    _left: Callable[[Left], None]
+    _note: Callable[..., None]
     _wrote: Callable[[JournalRow], None]
 
     async def _read(self, look: Callable[[], Any]) -> Any:
@@ -55,7 +55,7 @@ class SimulatedBuffers:
         def go() -> Released:
             keys, released = release(self._disk, order, now, clock())
             if keys or released.wait_ms is not None:
-                self._left(Left("released", order.source, keys, order.window))
+                self._note("left", Left("released", order.source, keys, order.window))
             return released
 
         done: Released = await self._write(go)
@@ -68,7 +68,7 @@ class SimulatedBuffers:
             there = let_go(self._disk, keys, versions, now, message)
             for key in there:
                 source = self._disk.requests[key].source
-                self._left(Left("let go", source, [key], message=message))
+                self._note("left", Left("let go", source, [key], message=message))
             return len(there)
 
         number: int = await self._write(go)
@@ -81,7 +81,7 @@ class SimulatedBuffers:
             if not collect(self._disk, collection, self._wrote):
                 return False
             request, keys = collection.acceptance.request, [run.key for run in collection.members]
-            self._left(Left("collected", request.source, keys, into=request.key))
+            self._note("left", Left("collected", request.source, keys, into=request.key))
             return True
 
         done: bool = await self._write(go)

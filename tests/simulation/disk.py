@@ -69,7 +69,7 @@ class Identity(msgspec.Struct, frozen=True):
     body_hash: bytes
 
 
-class Disk(Held):
+class Disk(Held, msgspec.Struct):
     """All that is durable. `identities` are by source and identity with a zero between them,
     `values` by space and key in the same way.
     """

@@ -83,7 +83,6 @@ class Fleet(World):
             later=self._later,
             note=self._note,
             local_now=process.clock.now,
-            left=self._left,
         )
         mailbox = SimulatedMailbox(scheduler)
         entropy = Random(f"entropy {process.life} {self._fleet_chance.random()}")
@@ -275,7 +274,9 @@ class Fleet(World):
     def _note(self, what: str, *about: Any) -> None:
         at, now = self._scheduler.steps, self._scheduler.now
         notes = self.record.notes
-        if what == "ended":
+        if what == "left":
+            super()._note(what, *about)
+        elif what == "ended":
             ended, own = about
             for member in ended:
                 if member in self._disk.members:

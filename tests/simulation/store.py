@@ -32,7 +32,7 @@ from beltline.engine.records import (
     StoredVersion,
     TokenRecord,
 )
-from tests.simulation.buffers import Left, SimulatedBuffers
+from tests.simulation.buffers import SimulatedBuffers
 from tests.simulation.disk import Disk, joined, write_disk
 
 Moment = Literal["before", "durable", "read"]
@@ -78,7 +78,7 @@ class SimulatedStore(SimulatedBuffers):
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the
     error that the next transaction fails with; `StoreBroken` leaves open whether it happened.
     `wrote` is told of every journal row in the moment it is durable, `note` of what becomes of
-    memberships and of who takes which run, `left` of requests that leave their buffers.
+    memberships and of who takes which run, and of what leaves its buffer.
 
     With a lease the store is at the other end of a network: `doubt` tells whether what a node asks
     for is lost on its way, or its answer is; `later` carries out what arrives only after the node
@@ -98,9 +98,7 @@ class SimulatedStore(SimulatedBuffers):
         later: Callable[[Callable[[], None]], None] = lambda work: None,
         note: Callable[..., None] = lambda *what: None,
         local_now: Callable[[], int] = lambda: 0,
-        left: Callable[[Left], None] = lambda left: None,
     ) -> None:
-        self._left = left
         self._now = now
         self._local_now = local_now  # the clock of the node, which decides nothing here
         self._lease_ms = lease_ms

@@ -12,8 +12,9 @@ import pytest
 
 from tests.simulation.checkers import CHECKERS
 from tests.simulation.matrix import finders
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.options import draw, without_faults
+from tests.simulation.planting import Mutant
 from tests.simulation.playing import play, play_fleet
 
 FOLDER = Path(__file__).parent

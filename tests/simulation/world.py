@@ -15,13 +15,10 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-import msgspec
-
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Posted, StoreBroken, StoreFull
 from beltline.engine.records import JournalRow, StoredVersion
 from tests.simulation import workload
-from tests.simulation.buffers import Left
 from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options, draw, with_few_crashes
 from tests.simulation.outside import Outside, SimulatedTransport
@@ -32,11 +29,12 @@ from tests.simulation.ports import (
     SimulatedReply,
 )
 from tests.simulation.processes import SimulatedProcesses
-from tests.simulation.record import Crash, Departure, Record, Sample, Stored
+from tests.simulation.record import Crash, Record, Sample
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.society import WINDOW_MS, Hub, Society
 from tests.simulation.sources import draw_buffering
 from tests.simulation.state import state_of
+from tests.simulation.stock import departure, take_stock
 from tests.simulation.store import Moment, SimulatedStore
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
@@ -155,7 +153,7 @@ class World:
             refuse=self._refuse,
             wrote=self._wrote,
             now=lambda: scheduler.now + ahead,
-            left=self._left,
+            note=self._note,
         )
         mailbox = SimulatedMailbox(scheduler)
         entropy = Random(f"entropy {self._life} {self._chance.random()}")
@@ -291,22 +289,10 @@ class World:
             return StoreBroken("the disk gave an error")
         return None
 
-    def _left(self, left: Left) -> None:
-        """Requests left a buffer, and that is durable."""
-        window = None if left.window is None else (left.window.at_most, left.window.every_ms)
-        message = "" if left.message is None else str(msgspec.json.decode(left.message)["type"])
-        self.record.departures.append(
-            Departure(
-                self._scheduler.steps,
-                self._scheduler.now,
-                left.how,
-                left.source,
-                tuple(left.keys),
-                window,
-                message,
-                left.into,
-            )
-        )
+    def _note(self, what: str, *about: Any) -> None:
+        if what == "left":
+            at, now = self._scheduler.steps, self._scheduler.now
+            self.record.departures.append(departure(about[0], at, now))
 
     def _wrote(self, row: JournalRow) -> None:
         self.record.rows.append((self._scheduler.steps, row.key, row.seq, row.entry))
@@ -401,20 +387,5 @@ class World:
             self.record.samples.append(Sample(key, moving.run.seq, state_of(moving.run)))
 
     def _take_stock(self) -> None:
-        record, disk = self.record, self._disk
-        record.ended_in_time = self._all_ended()
-        record.inbox = len(disk.inbox)
-        record.held = tuple(disk.held)
-        record.statuses = {key: row.status for key, row in disk.runs.items()}
-        record.requests = {
-            key: Stored(
-                request.source,
-                request.process,
-                request.body,
-                request.meta,
-                request.identity,
-                request.identity_until,
-                request.accepted_at,
-            )
-            for key, request in disk.requests.items()
-        }
+        self.record.ended_in_time = self._all_ended()
+        take_stock(self.record, self._disk)

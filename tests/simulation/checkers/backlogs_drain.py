@@ -1,5 +1,5 @@
-"""What waits behind a rate goes at about that rate once nothing goes wrong any more: a window is kept
-to, and it is used.
+"""What waits behind a rate goes at about that rate once nothing goes wrong any more: a window is
+kept to, and it is used.
 """
 
 from __future__ import annotations

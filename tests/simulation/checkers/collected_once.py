@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from tests.simulation.record import Departure, Record
 
+ENDS_AT_ONCE = ["run-started", "run-completed"]
 COLLECT_MOST = 4  # the most that any source of the simulation says
 
 
@@ -25,7 +26,7 @@ def check(record: Record) -> Iterator[str]:
                 yield f"request {key.hex()} is in the batches {first} and {second}"
             batches[key] = departure.into
             names = [fact.name for fact in journals.get(key, ())]
-            if names[:2] != ["run-started", "run-completed"]:
+            if [name for name in names if name != "command-refused"] != ENDS_AT_ONCE:
                 yield f"request {key.hex()} was collected, and its journal says {names}"
         yield from _of_batch(record, departure)
 

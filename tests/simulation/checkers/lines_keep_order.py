@@ -1,5 +1,5 @@
-"""Of one key requests go one after the other, in the order in which they came: the next one when the
-run of the one before has ended, or has stopped where that is passed.
+"""Of one key requests go one after the other, in the order in which they came: the next one when
+the run of the one before has ended, or has stopped where that is passed.
 
 What a person drops, or what was too late, was never under way: nobody waits for it.
 """

@@ -1,5 +1,5 @@
-"""Whose turn it is goes by priority and by how long each has waited: a point of priority is worth so
-much of waiting as the source says, so that nobody waits for ever.
+"""Whose turn it is goes by priority and by how long each has waited: a point of priority is worth
+so much of waiting as the source says, so that nobody waits for ever.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""No more requests leave a buffer than its rate says, in any window of its time, wherever that begins
-and whatever the clocks of the machines say: true time counts.
+"""No more requests leave a buffer than its rate says, in any window of its time, wherever that
+begins and whatever the clocks of the machines say: true time counts.
 
 What a takeover finds released and never called goes at that moment, too. A window counts as long as
 a source's settings stay: every other rate begins anew. One that is longer than an hour goes by
@@ -8,10 +8,11 @@ stamps after the start of an only node, and so by the clock of its machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import groupby
 
-from tests.simulation.record import Departure, Record
+from tests.simulation.record import Departure, Record, Terms
 
 LONG_MS = 3_600_000
 
@@ -27,10 +28,19 @@ def check(record: Record) -> Iterator[str]:
             if window is None:
                 continue
             at_most, every_ms = window
+            if name not in record.switched and window != _window_of(record.sources[name]):
+                yield f"{name}: {at_most} in {every_ms} ms is not what its settings say"
             if every_ms > LONG_MS and record.nodes == 1 and record.clock_was_set:
                 continue
             for text in _of_rate(list(departures), at_most, every_ms, recounts.get(name, [])):
                 yield f"{name}: {text}"
+
+
+def _window_of(terms: Terms) -> tuple[int, int]:
+    """What is spread goes one by one."""
+    if terms.is_spread:
+        return 1, math.ceil(terms.every_ms / terms.at_most)
+    return terms.at_most, terms.every_ms
 
 
 def _of_rate(
