@@ -47,8 +47,7 @@ SHORT = "name LIKE 'release %' AND every_ms BETWEEN 1 AND ?2"
 BEGIN_FULL = (
     f"DELETE FROM allowance_use WHERE name IN (SELECT name FROM allowance WHERE {SHORT})",
     f"UPDATE allowance SET last_at = ?1 WHERE {SHORT}",
-    "INSERT INTO allowance_use (name, at, uses)"
-    f" SELECT name, ?1, {ALL_OF_IT} FROM allowance WHERE {SHORT}",
+    f"INSERT INTO allowance_use SELECT name, ?1, {ALL_OF_IT} FROM allowance WHERE {SHORT}",
 )
 COUNT_AGAIN = (
     "INSERT INTO allowance_use (name, at, uses)"
