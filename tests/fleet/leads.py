@@ -1,8 +1,8 @@
 """A source with a rate, which goes through all nodes of a round: its home's files, its senders, and
 what is seen of it: when each request left its buffer, and when it was first called for.
 
-A trigger of the test's own notes what leaves the table of held requests, by the database's clock, in
-the transaction that takes it out.
+A trigger of the test's own notes what leaves the table of held requests, by the database's clock,
+in the transaction that takes it out.
 """
 
 from __future__ import annotations
