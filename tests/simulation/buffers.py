@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from beltline.engine.records import (
     Batch,
     Collection,
+    Due,
     HeldCount,
     HeldFilter,
     HeldRequest,
@@ -31,6 +32,7 @@ class Left(NamedTuple):
     source: str
     keys: Sequence[bytes]
     window: Window | None = None
+    due: Due | None = None
     message: bytes | None = None
     into: bytes = b""
 
@@ -55,7 +57,7 @@ class SimulatedBuffers:
         def go() -> Released:
             keys, released = release(self._disk, order, now, clock())
             if keys or released.wait_ms is not None:
-                self._note("left", Left("released", order.source, keys, order.window))
+                self._note("left", Left("released", order.source, keys, order.window, order.due))
             return released
 
         done: Released = await self._write(go)

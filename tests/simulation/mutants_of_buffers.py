@@ -28,6 +28,11 @@ MUTANTS_OF_BUFFERS: tuple[Mutant, ...] = (
         "windows_hold",
         (release_plan, "window_of", "if rate.spread:", "if False:"),
     ),
+    mutant(
+        "a due time lets its number go at every look",
+        "windows_hold",
+        (buffers, "release", "disk.due[order.source] = (due.at, left - len(keys))", "pass"),
+    ),
     between_nodes(
         "a window is looked at outside of the transaction that uses it",
         "windows_hold",

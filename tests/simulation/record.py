@@ -121,7 +121,8 @@ class Departure(msgspec.Struct, frozen=True):
     too late (`set-aside`), `collected` into the request `into`.
 
     `now` is the time that has truly passed, in ms, whatever clocks said; `window` the number and
-    the time that it was counted by; there may have been no room (no keys).
+    the time that it was counted by; there may have been no room (no keys). `due` is the time of a
+    schedule for which they went.
     """
 
     at: int
@@ -130,6 +131,7 @@ class Departure(msgspec.Struct, frozen=True):
     source: str
     keys: tuple[bytes, ...]
     window: tuple[int, int] | None = None
+    due: int | None = None
     message: str = ""
     into: bytes = b""
 

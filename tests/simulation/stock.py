@@ -21,6 +21,7 @@ def departure(left: Left, at: int, now: int) -> Departure:
         left.source,
         tuple(left.keys),
         None if window is None else (window.at_most, window.every_ms),
+        None if left.due is None else left.due.at,
         message,
         left.into,
     )

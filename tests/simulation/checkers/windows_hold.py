@@ -1,4 +1,4 @@
-"""No more requests leave a buffer than its rate says, in any window of its time, wherever that
+"""No more requests leave a buffer than its rate or its schedule says, in any window, wherever that
 begins and whatever the clocks of the machines say: true time counts.
 
 What a takeover finds released and never called goes at that moment, too. A window counts as long as
@@ -24,16 +24,36 @@ def check(record: Record) -> Iterator[str]:
     recounts = _recounts(record) if record.nodes > 1 else {}
     for name in record.sources:
         own = [d for d in record.departures if d.source == name and d.how == "released"]
+        terms = record.sources[name]
+        if terms.kind == "schedule" and name not in record.switched:
+            for text in _of_schedule(own, terms.at_most):
+                yield f"{name}: {text}"
         for window, departures in groupby(own, key=lambda departure: departure.window):
             if window is None:
                 continue
             at_most, every_ms = window
-            if name not in record.switched and window != _window_of(record.sources[name]):
+            if name not in record.switched and window != _window_of(terms):
                 yield f"{name}: {at_most} in {every_ms} ms is not what its settings say"
             if every_ms > LONG_MS and record.nodes == 1 and record.clock_was_set:
                 continue
             for text in _of_rate(list(departures), at_most, every_ms, recounts.get(name, [])):
                 yield f"{name}: {text}"
+
+
+def _of_schedule(departures: list[Departure], at_most: int) -> Iterator[str]:
+    """At a due time goes what came before it, up to its number, and nothing of earlier times."""
+    went: dict[int, int] = {}
+    for departure in departures:
+        due = departure.due
+        if due is None:
+            continue
+        if went and due < max(went):
+            yield f"{due} was due, and {max(went)} had been before"
+        went[due] = went.get(due, 0) + len(departure.keys)
+        if went[due] > at_most:
+            yield f"{went[due]} went when {due} was due, {at_most} may"
+        if any(int.from_bytes(key[:6]) >= due for key in departure.keys):
+            yield f"what came later went when {due} was due"
 
 
 def _window_of(terms: Terms) -> tuple[int, int]:
