@@ -133,6 +133,7 @@ class Round:
         self._per_s = per_s
         self.book = Book()
         self.spells: list[Spell] = []
+        self.leaves: list[Spell] = []
         self._healed_at = 0.0
         self._restarting = asyncio.Lock()
         self.home = stage.folder / f"round-{seed}"
@@ -175,7 +176,7 @@ class Round:
         evidence = await gather_leads(self.leads, self.database, everything)
         verdict = compare(evidence, self.book.acknowledged, self.spells, SLACK_S)
         wrong = [*verdict.wrong(), *self.book.contradictions[:5]]
-        spells = [*self.spells, *evidence.silent]
+        spells = [*self.spells, *self.leaves, *evidence.silent]
         wrong += judge_rate(self.leads, spells, SLACK_S, at_most=AT_MOST, every_s=EVERY_S)[:10]
         if rest_s > REST_S:
             wrong.append(f"not all had ended {REST_S:.0f} s after the last fault")
@@ -233,9 +234,9 @@ class Round:
             begin = time.monotonic()
             await self._carry_out(fault)
             self._healed_at = max(self._healed_at, time.monotonic())
-            # A node that leaves as it should is no reason to call anything twice.
-            if fault.kind != "leave":
-                self.spells.append(Spell(begin, time.monotonic(), fault.node))
+            # A node that leaves as it should is no reason to call anything twice, only later.
+            spells = self.leaves if fault.kind == "leave" else self.spells
+            spells.append(Spell(begin, time.monotonic(), fault.node))
 
         async with asyncio.TaskGroup() as group:
             for fault in self._faults:
