@@ -16,7 +16,7 @@ from beltline.core.limits import TINY
 from beltline.definition.source import Source
 from beltline.engine.buffers import Buffers, holds_back
 from beltline.engine.node import Node
-from beltline.engine.ports import Clock, StoreAway, StoreFull
+from beltline.engine.ports import StoreAway, StoreFull
 from beltline.engine.records import HeldFilter, NewRequest
 from beltline.engine.releaser import PAUSED, Versions
 from beltline.sources.request import Offered, new_request
@@ -43,7 +43,6 @@ class BufferPeople:
         buffering: Buffering,
         record: Record,
         versions: Versions,
-        clock: Clock,
         reach: Reach,
     ) -> None:
         self._scheduler = scheduler
@@ -51,7 +50,6 @@ class BufferPeople:
         self._drawn = {drawn.name: drawn for drawn in buffering.sources}
         self._record = record
         self._versions = versions
-        self._clock = clock
         self._reach = reach
         self._is_calm = False
         self.sources: dict[str, Source] = {}
@@ -78,7 +76,6 @@ class BufferPeople:
                     "urgent": urgent,
                     "number": f"{drawn.name} {number}",
                 }
-                keeps_order = drawn.settings[0].keeps_order
                 sendings.append(
                     Sending(
                         source=drawn.name,
@@ -86,7 +83,6 @@ class BufferPeople:
                         body=msgspec.json.encode(body),
                         identity=None,
                         held=True,
-                        line=line if keeps_order else "",
                         urgent=urgent,
                     )
                 )
@@ -135,14 +131,14 @@ class BufferPeople:
 
     def _act_at(self, when: int, drawn: Drawn, act: Act) -> None:
         async def done(node: Node) -> None:
-            buffers = Buffers(node.store, self._versions, self._clock, self.sources)
+            buffers = Buffers(node.store, self._versions, node.clock, self.sources)
             try:
                 await act(node, buffers, drawn)
             except (StoreFull, StoreAway):
                 return
             if act is not _resume_paused:
                 node.releaser.ring()
-            node.loader.expect(self._clock.now())
+            node.loader.expect(node.clock.now())
             node.loader.ring()
 
         self._scheduler.at(when, lambda: self._reach("person", done))

@@ -81,7 +81,6 @@ class Sending(msgspec.Struct):
     told_at: int = 0
     sent_at: int = 0
     life: int = 0  # of the process that took it in
-    line: str = ""
     urgent: int = 0  # its priority
 
 

@@ -60,7 +60,7 @@ class Society:
     ) -> None:
         versions = SimulatedProcesses(disk.versions, scheduler)
         own = Random(f"people of buffers {seed}")
-        self.buffers = BufferPeople(scheduler, own, buffering, record, versions, clock, self._reach)
+        self.buffers = BufferPeople(scheduler, own, buffering, record, versions, self._reach)
         self._scheduler = scheduler
         self._chance = chance
         self.options = options
