@@ -79,7 +79,7 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the
     error that the next transaction fails with; `StoreBroken` leaves open whether it happened.
     `wrote` is told of every journal row in the moment it is durable, `note` of what becomes of
-    memberships and of who takes which run.
+    memberships and of who takes which run, and of what leaves its buffer.
 
     With a lease the store is at the other end of a network: `doubt` tells whether what a node asks
     for is lost on its way, or its answer is; `later` carries out what arrives only after the node
@@ -305,9 +305,8 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
     # What all nodes share
 
     async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
-        now = self._now()
         allowance: Allowance = await self._write(
-            lambda: self._disk.allow(name, wanted, at_most, every_ms, now)
+            lambda: self._disk.allow(name, wanted, at_most, every_ms, self._now())
         )
         return allowance
 

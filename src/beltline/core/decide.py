@@ -19,6 +19,7 @@ import msgspec
 from beltline.core.commands import carry_out
 from beltline.core.events import Error, Event, RunStarted
 from beltline.core.inputs import (
+    EXPIRED,
     Answered,
     AttemptFailed,
     Cancel,
@@ -117,8 +118,9 @@ def _recovered(turn: Turn, input: Recovered) -> None:
 
 
 def _set_aside(turn: Turn, input: SetAside) -> None:
+    phases = ("dispatched", "waiting") if input.kind == EXPIRED else ("dispatched",)
     for visit in turn.run.open.values():
-        if visit.phase == "dispatched":
+        if visit.phase in phases:
             step = turn.run.process.steps[visit.step]
             turn.fail(
                 step,

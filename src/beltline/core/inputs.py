@@ -46,9 +46,13 @@ class Recovered(msgspec.Struct, frozen=True):
     """The run was loaded again; answers to its outstanding attempts may be lost."""
 
 
+EXPIRED = "expired"
+
+
 class SetAside(msgspec.Struct, frozen=True, tag="set-aside"):
     """Make the run's attempts dead letters, for a person to decide: it was moving at every one of
-    several crashes, or its request had waited for too long. `kind` is the error's.
+    several crashes, or its request had waited for too long. `kind` is the error's; where that is
+    `EXPIRED` nothing of the run is to go on, and its waits become dead letters, too.
     """
 
     reason: str

@@ -76,7 +76,8 @@ class Releaser:
         self._limits = limits
         self._rung: set[str] = set()
         self._look_at: dict[str, int] = {}  # of each source
-        self._full_until: dict[str, int] = {}  # of those whose window or time says so
+        # Of those whose window or time says so, by what their settings said then.
+        self._full_until: dict[str, tuple[Release, int]] = {}
         self._states: dict[str, str] = {}
         self._all_at = 0
         self.keeps_order = False
@@ -124,8 +125,13 @@ class Releaser:
         rung, self._rung = self._rung, set()
         for name, source in list(self._sources.items()):
             is_wanted = is_all or name in rung or self._look_at.get(name, 0) <= now
-            if is_wanted and self._full_until.get(name, 0) <= now:
-                await self._release(source, now)
+            release = release_now(source, self._states.get(name))
+            if is_wanted and not self._is_full(name, release, now):
+                await self._release(source, release, now)
+
+    def _is_full(self, name: str, release: Release, now: int) -> bool:
+        by, until = self._full_until.get(name, (release, 0))
+        return by == release and now < until
 
     async def _expire(self, now: int) -> None:
         versions: dict[str, int] = {}
@@ -136,9 +142,9 @@ class Releaser:
             self._report("requests waited in their buffers for too long", "", f"{len(late)}")
             self._expect(now)
 
-    async def _release(self, source: Source, now: int) -> None:
+    async def _release(self, source: Source, release: Release, now: int) -> None:
         """Lets go what may go, a part at a time."""
-        name, release = source.name, release_now(source, self._states.get(source.name))
+        name = source.name
         self._look_at[name] = now + LOOK_MS
         versions = self._versions.usable(source.processes)
         if not versions:
@@ -159,4 +165,4 @@ class Releaser:
                 break
         times = [at for at in (full_until, planned.until) if at is not None and at > now]
         self._look_at[name] = min([now + LOOK_MS, *times])
-        self._full_until[name] = full_until or 0
+        self._full_until[name] = (release, full_until or 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from beltline.core.duration import duration_text
-from beltline.core.inputs import Cancel, SetAside, encode_command
+from beltline.core.inputs import EXPIRED, Cancel, SetAside, encode_command
 from beltline.core.limits import Limits
 from beltline.engine.ports import Store
 from beltline.engine.records import HeldRequest
@@ -44,5 +44,5 @@ async def expire(
         by_wait.setdefault(waited_ms, []).append(one.key)
     for waited_ms, keys in by_wait.items():
         reason = f"it waited in its buffer for longer than {duration_text(waited_ms)}"
-        await store.let_go(keys, versions, now, encode_command(SetAside(reason, "expired")))
+        await store.let_go(keys, versions, now, encode_command(SetAside(reason, EXPIRED)))
     return late

@@ -10,19 +10,26 @@ from collections.abc import Callable, Iterator
 
 from tests.simulation.checkers import (
     attempts_within_limits,
+    backlogs_drain,
     calls_committed_first,
+    collected_once,
     commands_decided_once,
     everything_ends,
     leases_are_kept,
+    left_once,
+    lines_keep_order,
     memory_is_bounded,
     nothing_accepted_is_lost,
     one_key_for_one_visit,
     only_owners_decide,
     order_follows_routes,
+    places_are_kept,
     poison_is_set_aside,
     repeats_get_the_first_answer,
     replay_equals_state,
     results_recorded_once,
+    windows_hold,
+    withdrawn_is_not_called,
 )
 from tests.simulation.record import Record
 
@@ -46,6 +53,13 @@ CHECKERS: dict[str, Checker] = {
         everything_ends,
         only_owners_decide,
         leases_are_kept,
+        windows_hold,
+        lines_keep_order,
+        left_once,
+        collected_once,
+        withdrawn_is_not_called,
+        places_are_kept,
+        backlogs_drain,
     )
 }
 

@@ -38,7 +38,7 @@ def _of_run(facts: list[Fact], steps: dict[str, dict[str, Any]]) -> Iterator[str
                 failures[visit] = 0
             if fact.reason == "retry" and fact.time < due.get(visit, 0):
                 yield f"{fact.step}: tried again {due[visit] - fact.time} ms too early"
-        elif fact.name == "step-failed" and fact.error["kind"] not in ("crash", "limit"):
+        elif fact.name == "step-failed" and fact.error["kind"] not in ("crash", "limit", "expired"):
             visit = (fact.step, fact.visit)
             failures[visit] = failures.get(visit, 0) + 1
             yield from _of_failure(fact, failures[visit], steps[fact.step])
@@ -51,7 +51,7 @@ def _of_failure(fact: Fact, failures: int, step: dict[str, Any]) -> Iterator[str
     retry = DEFAULT_RETRY | step.get("retry", {})
     if fact.failures != failures:
         yield f"{fact.step}: failure {failures} is called number {fact.failures}"
-    may_retry = failures < retry["attempts"] and fact.error["kind"] != "reject"
+    may_retry = failures < retry["attempts"] and fact.error["kind"] not in ("reject", "input")
     if (fact.then == "retry") != may_retry:
         yield f"{fact.step}: after failure {failures} of {retry['attempts']} comes {fact.then}"
     if fact.then == "retry":

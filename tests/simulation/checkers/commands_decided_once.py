@@ -16,6 +16,10 @@ def check(record: Record) -> Iterator[str]:
     for command in record.commands:
         least, most = asked.get((command.key, command.kind), (0, 0))
         asked[command.key, command.kind] = (least + command.posted, most + 1)
+    for departure in record.departures:
+        for key in departure.keys if departure.message == "cancel" else ():
+            least, most = asked.get((key, "cancel"), (0, 0))
+            asked[key, "cancel"] = (least + (key in record.statuses), most + 1)
     for (key, kind), (least, most) in asked.items():
         told = len({fact.row for fact in journals.get(key, ()) if _tells_of(fact) == kind})
         if not least <= told <= most:

@@ -11,7 +11,10 @@ ENDS = ("run-completed", "run-cancelled")
 
 def check(record: Record) -> Iterator[str]:
     """Reads every journal for results, starts and ends."""
+    collected = {k for d in record.departures if d.how == "collected" for k in d.keys}
     for key, facts in record.journals().items():
+        if key in collected:
+            continue  # it went on in another run: `collected_once` looks at it
         for text in _of_run(facts):
             yield f"run {key.hex()}: {text}"
 

@@ -224,3 +224,12 @@ def test_a_crash_neither_loses_nor_repeats_a_release() -> None:
     times = releases(desk, keys)
     assert len(times) == 6
     assert most_in_a_window(times, MINUTE_MS) == 2
+
+
+def test_a_window_that_is_full_holds_nothing_up_once_the_file_says_another_rate() -> None:
+    desk = desk_with("release: {at_most: 1, every: 2h}")
+    hold(desk, 3)
+    assert waiting(desk) == 2
+    desk.sources["form"] = source("release: {at_most: 3, every: 1s}")
+    desk.wait(2_001)
+    assert waiting(desk) == 0

@@ -51,6 +51,7 @@ HELD = (
     " CASE WHEN NOT is_head THEN line.head END FROM beltline.held"
     " LEFT JOIN beltline.line ON line.source = held.source AND line.line = held.line"
 )
+LAST_IN_LINE = "SELECT key FROM beltline.held WHERE line <> '' ORDER BY key DESC LIMIT 1"
 REQUESTS = (
     "SELECT key, source, process, accepted_at, body, meta FROM beltline.request"
     " WHERE key = ANY ($1) ORDER BY key"

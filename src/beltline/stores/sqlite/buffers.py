@@ -76,6 +76,7 @@ REQUESTS = (
     "SELECT key, source, process, accepted_at, body, meta FROM request"
     " WHERE key IN (SELECT value FROM carray(?)) ORDER BY key"
 )
+LAST_IN_LINE = "SELECT max(key) FROM held INDEXED BY held_by_line WHERE line <> ''"
 EXPIRED = (
     f"SELECT{_SHOWN} WHERE expires_at <= ? AND process IN (SELECT value FROM json_each(?))"
     " ORDER BY expires_at LIMIT ?"
@@ -209,6 +210,12 @@ def waiting(
         values += after
     statement = f"SELECT{_SHOWN} WHERE {' AND '.join(tests)} ORDER BY place, held.key LIMIT ?"
     return [HeldRequest(*row) for row in db.execute(statement, (*values, limit))]
+
+
+def last_in_line(db: apsw.Connection) -> bytes | None:
+    """See `Store.last_in_line`."""
+    key: bytes | None = db.execute(LAST_IN_LINE).get
+    return key
 
 
 def requests(db: apsw.Connection, keys: Sequence[bytes]) -> list[StoredRequest]:

@@ -211,6 +211,9 @@ class SqliteStore:
     ) -> list[HeldRequest]:
         return await self._read(buffers.waiting, filter, limit, after)
 
+    async def last_in_line(self) -> bytes | None:
+        return await self._read(buffers.last_in_line)
+
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         return await self._read(buffers.requests, keys)
 
