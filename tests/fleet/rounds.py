@@ -75,6 +75,7 @@ class Played(msgspec.Struct):
     verdict: Verdict
     wrong: list[str]
     statuses: dict[int, int]
+    leads: int  # that went by the rate
 
     def line(self) -> str:
         """The round in one line of a table."""
@@ -83,7 +84,8 @@ class Played(msgspec.Struct):
         verdict = self.verdict
         return (
             f"seed {self.seed}: {counts or 'no fault'}; {self.acknowledged} acknowledged,"
-            f" {len(verdict.lost)} lost, {len(verdict.recorded_twice)} recorded twice;"
+            f" and {self.leads} by a rate, {len(verdict.lost)} lost,"
+            f" {len(verdict.recorded_twice)} recorded twice;"
             f" {verdict.calls} calls, {verdict.repeats} repeats,"
             f" {len(verdict.unexplained)} without a fault, {len(verdict.lapses)} lapses;"
             f" all ended {self.rest_s:.1f} s after the last fault; {self.took_s:.0f} s"
@@ -190,7 +192,7 @@ class Round:
         took_s = time.monotonic() - began
         return Played(
             *(self._seed, list(self._faults), len(self.book.acknowledged), rest_s, took_s),
-            *(verdict, wrong, self.book.statuses),
+            *(verdict, wrong, self.book.statuses, len(self.leads.departures)),
         )
 
     def _logs(self) -> list[Path]:

@@ -44,7 +44,7 @@ def draw_buffering(seed: int, processes: list[str]) -> Buffering:
     seed stays as it was.
     """
     chance = Random(f"buffers {seed}")
-    if chance.random() < 0.5:
+    if chance.random() >= 0.5:
         return Buffering()
     number = chance.choice((1, 1, 2, 3))
     return Buffering(
