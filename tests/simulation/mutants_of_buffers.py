@@ -153,13 +153,13 @@ MUTANTS_OF_BUFFERS: tuple[Mutant, ...] = (
         ),
     ),
     mutant(
-        "who waits longer than others does not come nearer to its turn",
+        "who comes last goes first",
         "places_are_kept",
         (
             request,
             "new_request",
             'line, place, expires_at = "", offered.at, None',
-            'line, place, expires_at = "", 0, None',
+            'line, place, expires_at = "", -offered.at, None',
         ),
     ),
     mutant(
