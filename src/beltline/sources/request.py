@@ -100,9 +100,7 @@ def new_request(source: Source, offered: Offered, *, held: bool, limits: Limits)
         accepted_at=offered.at,
         body=offered.body,
         meta=orjson.dumps(meta),
-        body_hash=b""
-        if identity is None
-        else _hash(offered.value if offered.state is None else offered.state),
+        body_hash=b"" if identity is None else _hash(offered),
         identity=identity,
         identity_until=offered.at + window_ms,
         held=held,
@@ -174,7 +172,8 @@ def _resolved(template: Template, document: dict[str, Any], scope: Scope, what: 
         )
 
 
-def _hash(value: Any) -> bytes:
+def _hash(offered: Offered) -> bytes:
+    value = offered.value if offered.state is None else offered.state
     return hashlib.blake2b(canonical(value), digest_size=16).digest()
 
 
