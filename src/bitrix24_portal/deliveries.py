@@ -78,11 +78,12 @@ class Deliveries:
         outcomes = await asyncio.gather(*(self._deliver(row) for row in rows))
         with storage.transaction():
             for row, outcome in zip(rows, outcomes, strict=True):
-                storage.update("delivery", row["ID"], {"OUTCOME": outcome})
+                if outcome is not None:
+                    storage.update("delivery", row["ID"], {"OUTCOME": outcome})
         return len(rows)
 
-    async def _deliver(self, row: Row) -> str:
-        """Sends an event, unless a test has ordered otherwise."""
+    async def _deliver(self, row: Row) -> str | None:
+        """Sends an event, unless a test has ordered otherwise; None where it is sent later."""
         fault = self._portal.faults.take_for_event(row["EVENT"])
         if fault is None:
             return await self._attempt(row)
@@ -94,7 +95,7 @@ class Deliveries:
         task = asyncio.create_task(self._attempt_later(row, fault.delay_s))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
-        return "sending"
+        return None
 
     async def _attempt_later(self, row: Row, delay_s: float) -> None:
         await self._portal.clock.sleep(delay_s)

@@ -27,7 +27,8 @@ def fill_outgoing(storage: Storage, addresses: Iterable[str]) -> None:
     for event in sorted(EVENTS):
         for address in addresses:
             storage.run(
-                'INSERT OR IGNORE INTO "handler" ("EVENT", "HANDLER", "AUTH_TYPE") VALUES (?, ?, 0)',
+                'INSERT OR IGNORE INTO "handler" ("EVENT", "HANDLER", "AUTH_TYPE")'
+                " VALUES (?, ?, 0)",
                 (event, address),
             )
 
