@@ -9,7 +9,6 @@ application_token, events  how the portal's events are verified, and which other
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar, Literal, get_args
 
@@ -212,10 +211,11 @@ def _read_where(report: Report, value: Any) -> dict[str, Any]:
     return data
 
 
-def _is_constant(value: Any, kinds: Collection[type] = (str, int, float, bool, list)) -> bool:
-    if isinstance(value, list):
-        return all(_is_constant(one, (str, int, float, bool)) for one in value)
-    return type(value) in kinds and not (isinstance(value, str) and "{{" in value)
+def _is_constant(value: Any) -> bool:
+    return all(
+        isinstance(one, str | int | float) and not (isinstance(one, str) and "{{" in one)
+        for one in (value if isinstance(value, list) else [value])
+    )
 
 
 def _read_start(report: Report, value: Any) -> Literal["now", "all"] | int:
