@@ -12,6 +12,7 @@ from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
 from beltline.core.explanation import moment
+from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
 from beltline.definition.verify import (
     Verify,
@@ -44,9 +45,9 @@ _WAYS: dict[type[Verify], Way] = {
 
 
 class SourceView(msgspec.Struct, frozen=True):
-    """A source: where it is (`path`) and how its senders are verified, null for one that looks for
-    itself and has a `feed`; whether it tells repeats by its file (`identity_window_ms`, null where
-    it does not), and what it holds back.
+    """A source: where it is (`path`) and how its senders are verified, null where nobody may send;
+    its `feed`, where it looks for itself; whether it tells repeats by its file
+    (`identity_window_ms`, null where it does not), and what it holds back.
     """
 
     source: str
@@ -153,18 +154,30 @@ def _buffer_view(buffer: Buffer) -> BufferView:
 
 
 def _source_view(hub: Hub, source: Source, buffer: Buffer) -> SourceView:
-    identity, way = source.identity, source.way
+    identity = source.identity
     return SourceView(
         source=source.name,
         kind=source.kind,
         process=", ".join(source.processes),
-        path=f"/in/{source.name}" if isinstance(way, WebhookWay) else None,
-        verify=_WAYS[type(way.verify)] if isinstance(way, WebhookWay) else None,
+        path=f"/in/{source.name}" if _is_open(source) else None,
+        verify=_verified_by(source),
         identity_window_ms=None if identity is None else identity.window_ms,
         state=_state(buffer.state),
         held=buffer.held,
         feed=feed_view(hub, source.name),
     )
+
+
+def _is_open(source: Source) -> bool:
+    """Whether somebody may send to it."""
+    way = source.way
+    return isinstance(way, WebhookWay) or (isinstance(way, Bitrix24Way) and way.token is not None)
+
+
+def _verified_by(source: Source) -> Way | None:
+    if isinstance(source.way, WebhookWay):
+        return _WAYS[type(source.way.verify)]
+    return "bitrix24" if _is_open(source) else None
 
 
 def _state(state: str) -> State:

@@ -20,12 +20,14 @@ from beltline.api.answer import Answer, answer_of, send_answer
 from beltline.api.body import SenderGone, announced_bytes, read_whole
 from beltline.api.cross_origin import check_origin, readable_headers
 from beltline.api.hub import Hub
+from beltline.api.portal_events import PortalEvents
 from beltline.api.problem import Problem, problem_of, unavailable
 from beltline.api.source_pages import SourcePages
 from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
 from beltline.api.waiting import WaitingSenders, seconds_of
 from beltline.core.explanation import moment
 from beltline.core.model import Process
+from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.ids import id_of
@@ -60,6 +62,7 @@ class IntakeRoute:
         self._logged_at: dict[tuple[str, str], int] = {}
         self._waiting = WaitingSenders(hub)
         self._pages = SourcePages(hub)
+        self._portal_events = PortalEvents(hub)
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,17 +70,12 @@ class IntakeRoute:
         name: str = scope["path"][len(PREFIX) :]
         webhook: Webhook | None = None
         try:
-            webhook = self._webhook(name)
-            headers = scope["headers"]
-            if scope["method"] != "POST":
-                answer = self._pages.answer(webhook, scope)
-            elif webhook.way.body_bytes is None:
-                self._check_open()
-                body = await self._read(webhook, headers, receive)
-                answer = await self._take_in(webhook, headers, body)
+            source = self._hub.sources.get(name)
+            if source is not None and isinstance(source.way, Bitrix24Way):
+                answer = await self._portal_events.answer(source, scope, receive)
             else:
-                self._check_open()
-                answer = await self._take_in_sized(webhook, headers, receive)
+                webhook = self._webhook(name)
+                answer = await self._answer(webhook, scope, receive)
         except RequestRefused as refused:
             answer = answer_of(problem_of(refused))
         except Problem as problem:
@@ -110,6 +108,16 @@ class IntakeRoute:
             answer = self._dressed(webhook, answer, scope["headers"])
         self._hub.counters.count_intake(answer.status)
         await send_answer(send, answer)
+
+    async def _answer(self, webhook: Webhook, scope: Scope, receive: Receive) -> Answer:
+        headers = scope["headers"]
+        if scope["method"] != "POST":
+            return self._pages.answer(webhook, scope)
+        self._check_open()
+        if webhook.way.body_bytes is not None:
+            return await self._take_in_sized(webhook, headers, receive)
+        body = await self._read(webhook, headers, receive)
+        return await self._take_in(webhook, headers, body)
 
     def _check_open(self) -> None:
         """Raises `Problem` (503) where nothing can be stored."""

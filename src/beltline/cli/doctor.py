@@ -14,6 +14,7 @@ from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
 from beltline.definition.answer import MetaChallenge
+from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.verify import VerifyNone
 from beltline.definition.webhook import WebhookWay
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
@@ -56,6 +57,8 @@ def _missing_secrets(files: HomeFiles) -> list[str]:
     read = secret_reader()
     wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
     for one in files.sources.values():
+        if isinstance(one.way, Bitrix24Way) and one.way.token is not None:
+            wanted.append((f"source {one.name}", one.way.token))
         if not isinstance(one.way, WebhookWay):
             continue
         if not isinstance(one.way.verify, VerifyNone):

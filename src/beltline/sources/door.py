@@ -66,12 +66,15 @@ class Feed(Protocol):
 
 
 class Offering(msgspec.Struct, frozen=True):
-    """One request that a feed brings, as `Door.offer` takes it."""
+    """One request that a feed brings, as `Door.offer` takes it. Where two have one `identity`, they
+    are the same if their `state` is, or, without it, their value.
+    """
 
     value: Any
     meta: dict[str, Any] = {}
     identity: str | None = None
     identity_ms: int = IDENTITY_MS
+    state: str | None = None
 
 
 class FeedState(msgspec.Struct):
@@ -186,7 +189,7 @@ class Door:
         told = None if offering.identity is None else (offering.identity, offering.identity_ms)
         try:
             body = check_value(offering.value, self._limits)
-            offered = Offered(offering.value, body, at, key, offering.meta, told)
+            offered = Offered(offering.value, body, at, key, offering.meta, told, offering.state)
             request = new_request(self.source, offered, held=held, limits=self._limits)
         except RequestRefused as refused:
             return refused
@@ -201,10 +204,11 @@ class Door:
         """Whether it is this node's turn to look: one of all nodes gets it, once in `every_ms`."""
         return await self.wait_for_turn(every_ms) == 0
 
-    async def wait_for_turn(self, every_ms: int) -> int:
-        """The same: 0 where it is its turn, else the time (ms) after which it may be."""
-        name = f"look {self.source.name}"
-        allowance = await self._store.allow(name, 1, 1, every_ms)
+    async def wait_for_turn(self, every_ms: int, *, what: str = "look", at_most: int = 1) -> int:
+        """The same: 0 where it is its turn, else the time (ms) after which it may be. There may be
+        other things than to look, and more than one turn in `every_ms`.
+        """
+        allowance = await self._store.allow(f"{what} {self.source.name}", 1, at_most, every_ms)
         return 0 if allowance.granted else max(1, allowance.next_at - allowance.at)
 
     async def cursor(self) -> Any:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from beltline.modules.bitrix24.client import (
-    KIND,
     ORIGINATOR,
     Id,
     call,
@@ -21,6 +20,7 @@ from beltline.modules.bitrix24.client import (
     portal_handler,
 )
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class AddLeadConfig(Config):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, call, portal_handler
+from beltline.modules.bitrix24.client import call, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Reject, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class FindContactConfig(Config):
