@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import machine, report
 from bench.figures import Findings
-from bench.rows import backlog, belt, bloat, history, intake, latency, peers, queries, shared_belt
+from bench.rows import backlog, belt, bloat, history, intake, latency, overload, peers, queries, shared_belt
 from bench.scale import FULL, QUICK, Scale
 from bench.stand import ROOT, Failed, Stand
 
@@ -28,6 +28,7 @@ ROWS: dict[str, Row] = {
     "latency": latency.measure,
     "intake": intake.measure,
     "backlog": backlog.measure,
+    "overload": overload.measure,
     "history": history.measure,
     "shared-belt": shared_belt.measure,
     "shared-latency": latency.measure_shared,
