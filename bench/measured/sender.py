@@ -1,7 +1,7 @@
 """Sends leads, or asks questions of the API, at a fixed rate, and tells how long the answers took.
 
-Latencies count from the moment when a request was due (`open_loop.py` says why). The ids of accepted
-requests are written to `--accepted`, one a line, so that each can be looked up afterwards.
+Latencies count from the moment when a request was due (`open_loop.py` says why). The ids of
+accepted requests are written to `--accepted`, one a line, so that each can be looked up afterwards.
 """
 
 from __future__ import annotations

@@ -97,9 +97,7 @@ def _measure_shared(stand: Stand, findings: Findings, scale: Scale) -> None:
     _report(findings, SHARED, found, _accepted(found), carried, f"{on}; {seconds} s")
 
 
-def _overload(
-    stand: Stand, home: Path, store: str | None, kept: Path, scale: Scale
-) -> Overloaded:
+def _overload(stand: Stand, home: Path, store: str | None, kept: Path, scale: Scale) -> Overloaded:
     token = stand.beltline(home, "token", "create", "--role", "viewer", store=store)
     seconds = scale.overload_s if store is None else scale.overload_shared_s
     with stand.serving(home, store=store) as hub, ThreadPoolExecutor() as threads:
@@ -193,15 +191,13 @@ def _all_there(kept: Path, stored: set[bytes], found: Overloaded) -> int:
     if "0" in found.during["answers"]:
         raise Failed(f"senders got no answer: {found.during['answers']['0']}")
     calm = sum(part["answers"]["202"]["number"] for part in (found.before, found.after))
-    return len(stored) - calm
+    return len(stored) - int(calm)
 
 
 def _refused(found: Overloaded) -> tuple[int, float]:
     """How many were refused, and the 99th of a hundred of their latencies."""
     kinds = {
-        kind: answer
-        for kind, answer in found.during["answers"].items()
-        if kind in ("429", "503")
+        kind: answer for kind, answer in found.during["answers"].items() if kind in ("429", "503")
     }
     if set(found.during["answers"]) - set(kinds) - {"202"}:
         raise Failed(f"senders got other answers: {found.during['answers']}")
@@ -263,4 +259,3 @@ def _report(
         f" the end of the overload on ({again:.1f} ms)",
         Goal("at most", TIMES_AS_BEFORE),
     )
-

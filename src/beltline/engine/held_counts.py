@@ -1,4 +1,4 @@
-"""What each source holds back, as people see it: each counted when asked for, a large one now and then.
+"""What each source holds back, as people see it: small ones to the last, large ones about.
 
 Counting looks at every request that waits, a million of them for a tenth of a second. Nobody needs
 that number to the last one, but everybody asks for it: each list of buffers, each release. So a

@@ -113,7 +113,7 @@ class Releaser:
             await self._bell.wait(until)
 
     def _next_look(self) -> int:
-        """It may have passed already: a look takes a while, and a window may have had room since."""
+        """It may have passed already: a look takes a while, and a window may have room since."""
         times = [self._look_at.get(name, self._all_at) for name in self._sources]
         return min([self._all_at, *times])
 
