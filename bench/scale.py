@@ -28,6 +28,7 @@ class Scale:
     day_rounds: int = 20
     wakeups: int = 500
     overload_s: int = 600
+    calm_s: int = 20
     held_questions: int = 200
     overload_shared_s: int = 60
 

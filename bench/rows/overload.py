@@ -32,7 +32,6 @@ CALM_SOURCE = "checked-leads"
 RUNS_PER_S = 200
 OFFERED_PER_S = 2_000
 CALM_PER_S = 100
-CALM_S = 20
 ASKED_PER_S = 8
 CALM_FIRST = 1_000_000_000  # between the numbers of the leads of two parts
 QUESTIONS = (
@@ -69,9 +68,9 @@ def measure(stand: Stand, findings: Findings, scale: Scale) -> None:
     """Over SQLite, and over PostgreSQL where it is installed."""
     home = stand.home("overload")
     kept = stand.folder / "accepted"
-    found = _overload(stand, home, None, kept, scale)
-    accepted = _accepted(found)
-    runs = _all_there(kept, journals.requests(sqlite_file(home)), found)
+    found = carry(stand, home, None, kept, scale)
+    accepted = number_accepted(found)
+    runs = all_there(kept, journals.requests(sqlite_file(home)), found)
     carried = journals.verify(sqlite_file(home), runs).runs
     stand.drop(home)
     _report(findings, ROW, found, accepted, carried, f"SQLite; {scale.overload_s} s")
@@ -85,8 +84,8 @@ def _measure_shared(stand: Stand, findings: Findings, scale: Scale) -> None:
             url = server.database("overload")
             home = stand.home("overload")
             stand.beltline(home, "publish", store=url)
-            found = _overload(stand, home, url, kept, scale)
-            runs = _all_there(kept, journals.requests_postgres(url), found)
+            found = carry(stand, home, url, kept, scale)
+            runs = all_there(kept, journals.requests_postgres(url), found)
             carried = journals.verify_postgres(url, runs).runs
             on = database.conditions(server)
             stand.drop(home)
@@ -94,21 +93,22 @@ def _measure_shared(stand: Stand, findings: Findings, scale: Scale) -> None:
         findings.miss(SHARED, "accepted and carried out", str(missing))
         return
     seconds = scale.overload_shared_s
-    _report(findings, SHARED, found, _accepted(found), carried, f"{on}; {seconds} s")
+    _report(findings, SHARED, found, number_accepted(found), carried, f"{on}; {seconds} s")
 
 
-def _overload(stand: Stand, home: Path, store: str | None, kept: Path, scale: Scale) -> Overloaded:
+def carry(stand: Stand, home: Path, store: str | None, kept: Path, scale: Scale) -> Overloaded:
+    """Goes through all three parts; ids of accepted requests are written to `kept`."""
     token = stand.beltline(home, "token", "create", "--role", "viewer", store=store)
     seconds = scale.overload_s if store is None else scale.overload_shared_s
     with stand.serving(home, store=store) as hub, ThreadPoolExecutor() as threads:
         calm = f"{hub.address}/in/{CALM_SOURCE}"
-        before = send(stand, calm, CALM_PER_S, CALM_S, CALM_FIRST)
+        before = send(stand, calm, CALM_PER_S, scale.calm_s, CALM_FIRST)
         cpu_s, began = hub.cpu_s(), time.perf_counter()
         asking = threads.submit(ask, stand, hub, token, seconds)
         during = send(stand, f"{hub.address}/in/{SOURCE}", OFFERED_PER_S, seconds, 0, kept)
         ended = time.perf_counter()
         cores = (hub.cpu_s() - cpu_s) / (ended - began)
-        calm_again = threads.submit(send, stand, calm, CALM_PER_S, CALM_S, 2 * CALM_FIRST)
+        calm_again = threads.submit(send, stand, calm, CALM_PER_S, scale.calm_s, 2 * CALM_FIRST)
         drained_s = _drained_after(hub, token, ended)
         after, asked = calm_again.result(), asking.result()
         memory_mib = hub.memory_mib()
@@ -176,17 +176,18 @@ def question(hub: Served, token: str, path: str) -> Any:
         connection.close()
 
 
-def _accepted(found: Overloaded) -> int:
+def number_accepted(found: Overloaded) -> int:
+    """How many were answered 202 during the overload."""
     return int(found.during["answers"].get("202", {"number": 0})["number"])
 
 
-def _all_there(kept: Path, stored: set[bytes], found: Overloaded) -> int:
+def all_there(kept: Path, stored: set[bytes], found: Overloaded) -> int:
     """How many runs must be there: those that were accepted, each of them looked up. Raises
     `Failed`.
     """
     accepted = [uuid.UUID(line).bytes for line in kept.read_text(encoding="utf-8").split()]
     missing = [key for key in accepted if key not in stored]
-    if missing or len(accepted) != _accepted(found):
+    if missing or len(accepted) != number_accepted(found):
         raise Failed(f"{len(missing)} of {len(accepted)} requests that were answered 202 are gone")
     if "0" in found.during["answers"]:
         raise Failed(f"senders got no answer: {found.during['answers']['0']}")
@@ -194,7 +195,7 @@ def _all_there(kept: Path, stored: set[bytes], found: Overloaded) -> int:
     return len(stored) - int(calm)
 
 
-def _refused(found: Overloaded) -> tuple[int, float]:
+def number_refused(found: Overloaded) -> tuple[int, float]:
     """How many were refused, and the 99th of a hundred of their latencies."""
     kinds = {
         kind: answer for kind, answer in found.during["answers"].items() if kind in ("429", "503")
@@ -205,7 +206,8 @@ def _refused(found: Overloaded) -> tuple[int, float]:
     return number, max((answer["p99_ms"] for answer in kinds.values()), default=0.0)
 
 
-def _worst(answers: dict[str, Any], key: str) -> float:
+def worst(answers: dict[str, Any], key: str) -> float:
+    """The largest of all kinds of answers."""
     return max(float(answer[key]) for answer in answers.values())
 
 
@@ -213,7 +215,7 @@ def _report(
     findings: Findings, row: str, found: Overloaded, accepted: int, carried: int, on: str
 ) -> None:
     during, behind = found.during, found.during["behind"]
-    refused, refused_ms = _refused(found)
+    refused, refused_ms = number_refused(found)
     wrong = [kind for kind in found.asked["answers"] if not kind.startswith("200 ")]
     if wrong:
         raise Failed(f"the API answered {wrong}")
@@ -236,7 +238,7 @@ def _report(
         *(row, "accepted within, p99", "ms", [during["answers"]["202"]["p99_ms"]]), "202; the same"
     )
     findings.add(
-        *(row, "the API answers within, p95", "ms", [_worst(found.asked["answers"], "p95_ms")]),
+        *(row, "the API answers within, p95", "ms", [worst(found.asked["answers"], "p95_ms")]),
         f"the slowest of {len(QUESTIONS)} questions (lists of runs, buffers, sources, what waits,"
         f" dead letters, metrics), {ASKED_PER_S} a second meanwhile",
         Goal("at most", ASKED_MS),
@@ -255,7 +257,7 @@ def _report(
     calm, again = (part["answers"]["202"]["p99_ms"] for part in (found.before, found.after))
     findings.add(
         *(row, "intake p99 after, by before", "times", [again / calm]),
-        f"{CALM_PER_S} a second to another source for {CALM_S} s before ({calm:.1f} ms), and from"
+        f"{CALM_PER_S} a second to another source, for a while before ({calm:.1f} ms), and from"
         f" the end of the overload on ({again:.1f} ms)",
         Goal("at most", TIMES_AS_BEFORE),
     )

@@ -188,6 +188,13 @@ def waiting(
     db: apsw.Connection, filter: HeldFilter, limit: int, after: tuple[int, bytes] | None
 ) -> list[HeldRequest]:
     """See `Store.waiting`."""
+    return [HeldRequest(*row) for row in db.execute(*listed(filter, limit, after))]
+
+
+def listed(
+    filter: HeldFilter, limit: int, after: tuple[int, bytes] | None
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement of `Store.waiting`, and its values."""
     index, tests = _found_by(filter)
     values: list[Any] = [filter.source]
     for test, value in (
@@ -214,7 +221,7 @@ def waiting(
         f" WHERE {' AND '.join(tests)} ORDER BY place, key LIMIT ?) AS page"
         f" CROSS JOIN held ON held.key = page.key{_WITH_LINE} ORDER BY place, held.key"
     )
-    return [HeldRequest(*row) for row in db.execute(statement, (*values, limit))]
+    return statement, (*values, limit)
 
 
 def _found_by(filter: HeldFilter) -> tuple[str, list[str]]:
