@@ -1,4 +1,4 @@
-"""What other engines take in by HTTP on the same machine in the same run: `wrk` with the same leads.
+"""What other engines take in by HTTP on the same machine, in the same run: `wrk`, the same leads.
 
 Each runs with its default settings, but for where it listens and what it logs. What their answers
 promise differs, and stands beside each figure.
