@@ -44,8 +44,11 @@ def test_an_overload_is_refused_quickly_and_what_was_accepted_is_carried_out(
     assert released <= overload.RUNS_PER_S * (SECONDS + 2)
     refused, refused_ms = overload.number_refused(found)
     assert refused + accepted == overload.OFFERED_PER_S * SECONDS
-    assert refused_ms <= 5 * overload.REFUSED_MS
+    # Who sends faster than he is answered would wait for seconds: latencies count from the moment
+    # when each was due.
+    assert found.during["answers"]["429"]["p50_ms"] <= overload.REFUSED_MS
+    assert refused_ms <= 1_000
     assert {kind.split()[0] for kind in found.asked["answers"]} == {"200"}
-    assert overload.worst(found.asked["answers"], "p95_ms") <= 2 * overload.ASKED_MS
+    assert overload.worst(found.asked["answers"], "p95_ms") <= 1_000
     assert found.memory_mib <= overload.MEMORY_MIB
     assert found.drained_s <= 2 * BACKLOG / overload.RUNS_PER_S
