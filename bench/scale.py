@@ -27,6 +27,10 @@ class Scale:
     day_runs: int = 200_000
     day_rounds: int = 20
     wakeups: int = 500
+    overload_s: int = 600
+    calm_s: int = 20
+    held_questions: int = 200
+    overload_shared_s: int = 60
 
 
 FULL = Scale()
@@ -48,4 +52,7 @@ QUICK = Scale(
     day_runs=20_000,
     day_rounds=10,
     wakeups=100,
+    overload_s=15,
+    held_questions=50,
+    overload_shared_s=10,
 )

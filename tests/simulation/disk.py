@@ -219,16 +219,22 @@ class Disk(Held, msgspec.Struct):
                 raise ValueError("a held request has no journal")
             if any(row.key != request.key for row in (run, *acceptance.rows) if row is not None):
                 raise ValueError("a request, its run and its journal have one key")
-            answer = None
-            if request.identity is not None:
+            answer = self.repeated(request, here)
+            if request.identity is not None and answer is None:
                 name = joined(request.source, request.identity)
-                first = here.get(name) or self.identities.get(name)
-                if first is not None and first.until > request.accepted_at:
-                    answer = Repeat(first.key, first.body_hash == request.body_hash)
-                else:
-                    here[name] = Identity(request.key, request.identity_until, request.body_hash)
+                here[name] = Identity(request.key, request.identity_until, request.body_hash)
             answers.append(answer)
         return answers
+
+    def repeated(self, request: NewRequest, here: dict[str, Identity]) -> Repeat | None:
+        """Whose the request's identity is; `here` are those of the same batch."""
+        if request.identity is None:
+            return None
+        name = joined(request.source, request.identity)
+        first = here.get(name) or self.identities.get(name)
+        if first is None or first.until <= request.accepted_at:
+            return None
+        return Repeat(first.key, first.body_hash == request.body_hash)
 
     def _check_rows(
         self, rows: list[JournalRow], changes: list[RunChange], new: set[bytes], me: int | None

@@ -25,6 +25,7 @@ from beltline.engine.records import (
     Format,
     JournalRow,
     Message,
+    NewRequest,
     Repeat,
     RunFilter,
     RunRecord,
@@ -435,6 +436,10 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
 
         number: int = await self._write(purge)
         return number
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        answer: Repeat | None = await self._read(lambda: self._disk.repeated(request, {}))
+        return answer
 
     async def purge_identities(self, now: int, limit: int) -> int:
         number: int = await self._write(lambda: self._disk.purge_identities(now, limit))

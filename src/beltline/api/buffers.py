@@ -113,7 +113,7 @@ async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
     """Lists what each source holds back."""
     known = [_buffer_view(buffer) for buffer in await call.hub.buffers().states()]
     names = {view.source for view in known}
-    counts = await call.hub.store.held(None)
+    counts = await call.hub.held_counts.all()
     left = [
         BufferView(name, "paused", held.number)
         for name, held in counts.items()
@@ -194,8 +194,7 @@ def known_source(call: Call[Any, Any]) -> Source:
 
 async def held_by(hub: Hub, source: Source) -> int:
     """How many requests a source holds."""
-    count = (await hub.store.held(source.name)).get(source.name)
-    return 0 if count is None else count.number
+    return await hub.held_counts.of(source.name)
 
 
 async def state_of(hub: Hub, source: Source) -> State:

@@ -12,6 +12,7 @@ from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
 from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers, holds_back
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
@@ -59,11 +60,13 @@ class Hub:
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
     backlogs: Backlogs = field(init=False)
+    held_counts: HeldCounts = field(init=False)
     notes: Notes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source_states", Fresh(self.store.source_state, self.clock))
         object.__setattr__(self, "backlogs", Backlogs(self.store, self.clock))
+        object.__setattr__(self, "held_counts", HeldCounts(self.store, self.clock))
         object.__setattr__(self, "notes", Notes(self.verdicts, self.limits))
         object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
 
@@ -88,7 +91,7 @@ class Hub:
 
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""
-        return Buffers(self.store, self.processes, self.clock, self.sources)
+        return Buffers(self.store, self.processes, self.clock, self.sources, self.held_counts)
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""

@@ -243,9 +243,17 @@ class IntakeRoute:
     async def _submit_held(
         self, source: Source, request: NewRequest
     ) -> Accepted | Repeat | Refused:
-        """Submits a request for the source's buffer, if that has room."""
+        """Submits a request for the source's buffer, if that has room. A repeat needs none: its
+        first has its place.
+        """
         hub = self._hub
-        await self._require_room(source)
+        try:
+            await self._require_room(source)
+        except Problem:
+            repeat = None if request.identity is None else await hub.store.repeated(request)
+            if repeat is None:
+                raise
+            return repeat
         with hub.backlogs.coming(source):
             answer = await hub.node.intake.submit(request, 0, None)
             if isinstance(answer, Accepted):

@@ -22,6 +22,7 @@ from beltline.engine.records import (
     Claimed,
     Format,
     Message,
+    NewRequest,
     Repeat,
     RunFilter,
     RunRecord,
@@ -224,6 +225,12 @@ class Store(BufferStore, VerdictStore, Protocol):
 
     async def purge_values(self, now: int, limit: int) -> int:
         """Removes up to `limit` expired values; gives their number."""
+        ...
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        """Whose the request's identity is, as a commit would tell it; None where it has none, or
+        a free one.
+        """
         ...
 
     async def purge_identities(self, now: int, limit: int) -> int:

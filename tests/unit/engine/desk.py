@@ -44,6 +44,8 @@ class Desk:
         self.limits = limits
         self.is_full = False
         self.is_slow = False  # commits do not come to an end
+        self.store_ms = 0  # up to which each call of the store takes, on its way and back
+        self._chance = Random(7)
         self.reports: list[tuple[str, str, str]] = []
         self.calls: list[Dispatched] = []
         self.inline: list[Dispatched] = []
@@ -88,6 +90,8 @@ class Desk:
 
     async def _pause(self, moment: Moment) -> None:
         await self.scheduler.pause()
+        if self.store_ms:
+            await self.scheduler.sleep(self._chance.randint(1, self.store_ms))
         while self.is_slow and moment == "before":
             await self.scheduler.sleep(1)
 

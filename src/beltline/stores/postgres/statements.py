@@ -42,9 +42,12 @@ COLLECT = (
     " $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 )
 PUT_FIRST = "SELECT beltline.put_first_1($1, $2)"
+# The oldest is found by the keys of all: comparing a million takes a third of a second.
 COUNT_HELD = (
-    "SELECT source, count(*), min(key::text)::uuid FROM beltline.held"
-    " WHERE source = coalesce($1, source) GROUP BY source"
+    "SELECT source, number, oldest.key FROM (SELECT source, count(*) AS number FROM beltline.held"
+    " WHERE $1::text IS NULL OR source = $1 GROUP BY source) AS counted"
+    " CROSS JOIN LATERAL (SELECT key FROM beltline.held WHERE held.source = counted.source"
+    " ORDER BY key LIMIT 1) AS oldest"
 )
 HELD = (
     "SELECT held.key, held.source, process, held.line, place, expires_at,"
@@ -99,6 +102,12 @@ PURGE_VALUES = (
     "WITH gone AS (DELETE FROM beltline.remembered WHERE (space, key) IN (SELECT space, key"
     " FROM beltline.remembered WHERE expires_at IS NOT NULL AND expires_at <= $1"
     " ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone"
+)
+
+# Whose an identity is.
+TAKEN_BY = (
+    "SELECT key, body_hash FROM beltline.identity"
+    " WHERE source = $1 AND identity = $2 AND until > $3"
 )
 
 # Identities that are free again, in the same way.

@@ -33,6 +33,7 @@ from beltline.engine.records import (
     Claimed,
     Format,
     Message,
+    NewRequest,
     Repeat,
     RunFilter,
     RunRecord,
@@ -313,6 +314,13 @@ class PostgresStore(BufferCalls, VerdictCalls):
 
     async def purge_values(self, now: int, limit: int) -> int:
         return int((await self._change(statements.PURGE_VALUES, now, limit))[0][0])
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        if request.identity is None:
+            return None
+        asked = (request.source, encoded(request.identity), request.accepted_at)
+        rows = await self._read(statements.TAKEN_BY, *asked)
+        return Repeat(rows[0][0], rows[0][1] == request.body_hash) if rows else None
 
     async def purge_identities(self, now: int, limit: int) -> int:
         return int((await self._change(statements.PURGE_IDENTITIES, now, limit))[0][0])

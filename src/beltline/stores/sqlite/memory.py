@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from beltline.engine.records import TokenRecord
+from beltline.engine.records import NewRequest, Repeat, TokenRecord
 
 # A value that has not expired.
 VALUE = (
@@ -29,6 +29,9 @@ PURGE_VALUES = (
     "DELETE FROM remembered WHERE rowid IN (SELECT rowid FROM remembered"
     " WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?)"
 )
+
+# Whose an identity is.
+TAKEN_BY = "SELECT key, body_hash FROM identity WHERE source = ? AND identity = ? AND until > ?"
 
 # Removes identities that are free again, the longest free first.
 PURGE_IDENTITIES = (
@@ -78,6 +81,13 @@ def purge_values(db: apsw.Connection, now: int, limit: int) -> int:
     """See `Store.purge_values`."""
     db.execute(PURGE_VALUES, (now, limit))
     return db.changes()
+
+
+def repeated(db: apsw.Connection, request: NewRequest) -> Repeat | None:
+    """See `Store.repeated`."""
+    asked = (request.source, request.identity, request.accepted_at)
+    row = db.execute(TAKEN_BY, asked).fetchone()
+    return None if row is None else Repeat(row[0], row[1] == request.body_hash)
 
 
 def purge_identities(db: apsw.Connection, now: int, limit: int) -> int:

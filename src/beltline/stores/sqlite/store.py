@@ -22,6 +22,7 @@ from beltline.engine.records import (
     HeldFilter,
     HeldRequest,
     Message,
+    NewRequest,
     Released,
     ReleaseOrder,
     Repeat,
@@ -287,6 +288,9 @@ class SqliteStore:
 
     async def purge_values(self, now: int, limit: int) -> int:
         return await self._write(memory.purge_values, now, limit)
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        return await self._read(memory.repeated, request)
 
     async def purge_identities(self, now: int, limit: int) -> int:
         return await self._write(memory.purge_identities, now, limit)
