@@ -21,7 +21,8 @@ class Invocation(msgspec.Struct, frozen=True):
 
     `decode` turns a step's resolved parameters into the handler's `config`; it raises
     `msgspec.ValidationError`, a `ValueError`, for which `catalog.parameters.explain` has words.
-    `fits` tells whether a result is of the type that the module declares. `call` is the handler.
+    `fits` tells whether a result is of the type that the module declares; `read` makes it from
+    plain JSON data, and raises as `decode` does. `call` is the handler.
     `is_async` tells whether it is a coroutine function; a plain function may block and belongs
     into a thread.
     """
@@ -29,6 +30,7 @@ class Invocation(msgspec.Struct, frozen=True):
     module: Module[Any, Any]
     decode: Callable[[Any], Any]
     fits: Callable[[Any], bool]
+    read: Callable[[Any], Any]
     call: Callable[[Any, Context], Any]
     is_async: bool
 
@@ -39,6 +41,7 @@ def invocation_of(module: Module[Any, Any]) -> Invocation:
         module=module,
         decode=_decoder(module.config),
         fits=_fits(module),
+        read=_decoder(module.output),
         call=module.handler or _by_the_engine,
         is_async=inspect.iscoroutinefunction(module.handler),
     )

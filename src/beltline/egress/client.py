@@ -27,7 +27,7 @@ from beltline.core.limits import LIMITS
 from beltline.egress.addresses import IPAddress, refusal
 from beltline.egress.gate import CheckedResolver, checked_sockets
 from beltline.egress.target import Refused, Target, parse_target
-from beltline.sdk import Connection, HttpFailed, HttpResponse
+from beltline.sdk import AnswerTooLarge, Connection, HttpFailed, HttpResponse
 
 REDIRECTS = 5  # a service that moved needs one or two; more is a loop
 _CONNECTIONS = 256  # open at once; past it requests wait for one another
@@ -279,7 +279,7 @@ def _decompressed(body: bytes, limit_bytes: int, target: Target) -> bytes:
 
 
 def _too_large(target: Target, limit_bytes: int) -> HttpFailed:
-    return HttpFailed(
+    return AnswerTooLarge(
         f"the answer of {target.origin} is larger than {limit_bytes} bytes (limit document_bytes)",
         permanent=True,
     )
