@@ -123,6 +123,10 @@ class Catalog:
         module_name = pinned.partition("@")[0]
         return None if module_name in self._aliases else self._remotes.get(module_name)
 
+    def aliases(self) -> dict[str, str]:
+        """The further names of modules, each with what it stands for (`name@version`)."""
+        return dict(self._aliases)
+
     def remotes(self) -> list[Remote]:
         """All workers that names are bound to."""
         return [remote for _, remote in sorted(self._remotes.items()) if remote is not None]

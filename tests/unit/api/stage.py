@@ -26,12 +26,14 @@ from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.callbacks import Callbacks
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.verdicts import Verdicts
+from beltline.engine.workers import Workers
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
@@ -256,6 +258,8 @@ async def running_stage(
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
         verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
+        workers=Workers(),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

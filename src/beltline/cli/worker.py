@@ -1,0 +1,150 @@
+"""`beltline worker`: serves a file of modules, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+import uvloop
+
+from beltline.carriage import Connections
+from beltline.catalog.catalog import Catalog, CatalogError
+from beltline.catalog.discovery import Found, of_file, of_python_module
+from beltline.cli.console import EXIT_USAGE, HomeOption, fail, say
+from beltline.core.limits import PRODUCTION
+from beltline.home_files import read_home
+from beltline.logs import Redaction, configure_logs
+from beltline.loop import SystemClock
+from beltline.settings import open_home
+from beltline.worker import Worker, worker_name
+
+
+def worker(
+    modules: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py|MODULE",
+            help="A file of modules, or a Python module that can be imported.",
+        ),
+    ],
+    http: Annotated[
+        str,
+        typer.Option("--http", metavar="HOST:PORT", help="Where to listen; port 0: a free one."),
+    ],
+    home: HomeOption = Path(),
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=10_000, help="Calls at a time.")
+    ] = PRODUCTION.module_calls,
+    grace: Annotated[
+        float, typer.Option("--grace", min=0, help="Seconds for calls under way when it stops.")
+    ] = 10.0,
+) -> None:
+    """Serve modules to hubs over HTTP until SIGTERM or Ctrl-C; connections are the home's."""
+    host, port = _listening(http)
+    redaction = Redaction()
+    configure_logs(redaction)
+    catalog = _catalog(modules)
+    connections = Connections(read_home(open_home(home)).connections, redaction)
+    uvloop.run(_serve(catalog, connections, Path(modules).name, host, port, concurrency, grace))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a handler that still blocks its thread is not waited for
+
+
+def _listening(http: str) -> tuple[str, int]:
+    host, _, port = http.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        fail(f"--http takes HOST:PORT, such as 127.0.0.1:9000, not {http[:100]!r}", EXIT_USAGE)
+    return host.strip("[]"), int(port)
+
+
+def _catalog(modules: str) -> Catalog:
+    found: Found
+    found = (
+        of_file(Path(modules))
+        if modules.endswith(".py")
+        else of_python_module(import_module(modules))
+    )
+    for failure in found.failures:
+        fail(str(failure))
+    try:
+        return Catalog(found.modules)
+    except CatalogError as wrong:
+        fail(str(wrong))
+
+
+async def _serve(
+    catalog: Catalog,
+    connections: Connections,
+    modules: str,
+    host: str,
+    port: int,
+    concurrency: int,
+    grace_s: float,
+) -> None:
+    app = Worker(
+        catalog,
+        connections,
+        SystemClock(),
+        PRODUCTION,
+        name=worker_name(modules),
+        concurrency=concurrency,
+    )
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+    )
+    async with app.running():
+        await _Server(app, grace_s, config).serve()
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens; at a signal the worker hands back what it cannot finish."""
+
+    def __init__(self, app: Worker, grace_s: float, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+        self._grace_s = grace_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Calls under way may still be answered; connections stay open until they are."""
+        self._app.stop(self._grace_s)
+        super().handle_exit(sig, frame)
+        self.force_exit = False  # a second signal does not make it drop answers
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the serving, not the process."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                say(f"the worker listens on http://{host}:{port}")
