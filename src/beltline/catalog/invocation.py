@@ -66,6 +66,6 @@ def _plain(params: Any) -> Any:
 
 def _fits(module: Module[Any, Any]) -> Callable[[Any], bool]:
     declared = get_origin(module.output) or module.output
-    if not isinstance(declared, type):  # such as Any
+    if declared is Any or not isinstance(declared, type):  # Any is a class, but has no instances
         return lambda result: True
     return lambda result: isinstance(result, declared)

@@ -163,8 +163,20 @@ class HttpTransport:
         left_s = (call.call.deadline - self._clock.now()) / 1_000
         if left_s <= 0:
             return None
+        event = self._event_of(call)
+        if len(event) > self._limits.module_event_bytes:
+            most = self._limits.module_event_bytes
+            text = f"the event would pass module_event_bytes ({most}): give the step less"
+            return failed(call, "limit", text, final=True)
         try:
-            response = await self._send(line, call, left_s + GRACE_S)
+            response = await self._around.http.request(
+                "POST",
+                line.remote.address,
+                headers={"Content-Type": EVENT_MEDIA, "Accept": ANSWER_MEDIA},
+                body=event,
+                timeout_s=left_s + GRACE_S,
+                connection=line.account,
+            )
         except HttpFailed as trouble:
             return answer_of_failure(call, trouble, self._limits)
         except Exception as error:
@@ -173,30 +185,19 @@ class HttpTransport:
         asked = call.call
         if response.status == 202:
             if not self._around.callbacks.base:
-                text = "the worker wants to answer later (202), and this hub has no address for it"
-                return failed(call, "result", text, final=True)
+                text = "the worker answers later (202), and this hub has no address: [server] url"
+                return failed(call, "transport", text, final=False)
             return Deferred(asked.step.id, asked.visit, asked.attempt)
         invocation = self._directory.invocation(asked.step.implementation)
         return answer_of_response(call, response, invocation, self._limits)
 
-    async def _send(self, line: Line, call: Dispatched, timeout_s: float) -> HttpResponse:
+    def _event_of(self, call: Dispatched) -> bytes:
         around, name = self._around, call.call.step.connection
-        event = event_of(
+        return event_of(
             call,
             now=self._clock.now(),
             callback=around.callbacks.address(call),
             connection=None if name is None else around.connection(name),
-        )
-        if len(event) > self._limits.module_event_bytes:
-            text = f"the event would pass module_event_bytes ({self._limits.module_event_bytes:,})"
-            raise HttpFailed(text, permanent=True)
-        return await around.http.request(
-            "POST",
-            line.remote.address,
-            headers={"Content-Type": EVENT_MEDIA, "Accept": ANSWER_MEDIA},
-            body=event,
-            timeout_s=timeout_s,
-            connection=line.account,
         )
 
     def _hear(self, remote: Remote, response: HttpResponse) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -211,6 +211,19 @@ def _around(store: Any, clock: ManualClock) -> Surroundings:
     return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
 
 
+def _transport(
+    catalog: Catalog, store: Any, clock: ManualClock, limits: Limits
+) -> tuple[EventTransport, AsyncioMailbox]:
+    mailbox = AsyncioMailbox()
+    return EventTransport(catalog.invocation, _around(store, clock), mailbox, limits), mailbox
+
+
+async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -227,8 +240,7 @@ async def running_stage(
     clock = ManualClock()
     handlers = {"echo": echo, "judge": judge, **(modules or {})}
     catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
-    mailbox = AsyncioMailbox()
-    transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
+    transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
     node = Node(
@@ -269,8 +281,6 @@ async def running_stage(
     try:
         yield stage
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await transport.close()
         await real.close()
