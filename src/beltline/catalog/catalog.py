@@ -19,11 +19,15 @@ import msgspec
 from beltline.catalog.invocation import Invocation, invocation_of
 from beltline.catalog.parameters import check_parameters
 from beltline.core.limits import LIMITS
+from beltline.core.turn import STOP, WAIT
 from beltline.definition.finding import nearest
 from beltline.definition.modules import ModuleEntry
 from beltline.sdk import Module
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)*")
+
+
+_BY_THE_ENGINE = frozenset({WAIT, STOP})
 
 
 class CatalogError(Exception):
@@ -144,16 +148,17 @@ class Catalog:
             if binding.use
         }
         remotes = {name: _remote(name, one) for name, one in bindings.items() if one.transport}
-        undeclared = [
-            _undeclared(name)
-            for name, remote in remotes.items()
-            if remote is not None and name not in targets and self._pinned(name) is None
-        ]
+        undeclared: list[Module[Any, Any]] = []
         for name, binding in bindings.items():
+            pinned = targets.get(name) or self._pinned(name)
             if not binding.use and not binding.transport:
                 raise CatalogError(f"[modules.{name}] says neither use nor transport: write one")
-            if not binding.use and remotes[name] is None and self._pinned(name) is None:
+            if pinned is None and remotes[name] is None:
                 raise CatalogError(f"[modules.{name}]: no module has this name; say which to use")
+            if pinned in _BY_THE_ENGINE and remotes.get(name) is not None:
+                raise CatalogError(f"[modules.{name}]: {pinned} is run by the engine itself")
+            if pinned is None:
+                undeclared.append(_undeclared(name))
         return Catalog(
             [*self, *undeclared], {**self._aliases, **targets}, {**self._remotes, **remotes}
         )

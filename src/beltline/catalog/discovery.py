@@ -7,6 +7,7 @@ value. A file that fails to load is told with its name and its error, and the ot
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -100,12 +101,20 @@ def of_file(path: Path) -> Found:
         loaded = _load(path)
     except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything
         return Found(failures=(_failure(str(path), error),))
-    return of_python_module(loaded, str(path))
+    return _found_in(loaded, str(path))
 
 
-def of_python_module(loaded: ModuleType, source: str = "") -> Found:
-    """The modules that an imported Python module defines: as `module`, or as `modules`."""
-    source = source or loaded.__name__
+def of_package(name: str) -> Found:
+    """The modules of a Python module that can be imported by this name, of whatever effect."""
+    try:
+        loaded = importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything
+        return Found(failures=(_failure(name, error),))
+    return _found_in(loaded, name)
+
+
+def _found_in(loaded: ModuleType, source: str) -> Found:
+    """What an imported Python module defines: as `module`, or as `modules`."""
     try:
         defined = list(_defined(loaded))
     except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything

@@ -48,7 +48,9 @@ def invocation_of(module: Module[Any, Any]) -> Invocation:
 
 
 def _by_the_engine(config: Any, context: Context) -> Any:
-    raise TypeError("steps of this module are run by the engine itself")
+    raise TypeError(
+        "this module has no handler here: [modules.NAME] transport binds it to a worker"
+    )
 
 
 def _decoder(config: Any) -> Callable[[Any], Any]:

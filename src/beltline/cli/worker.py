@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -20,7 +19,7 @@ import uvloop
 
 from beltline.carriage import Connections
 from beltline.catalog.catalog import Catalog, CatalogError
-from beltline.catalog.discovery import Found, of_file, of_python_module
+from beltline.catalog.discovery import of_file, of_package
 from beltline.cli.console import EXIT_USAGE, HomeOption, fail, say
 from beltline.core.limits import PRODUCTION
 from beltline.home_files import read_home
@@ -70,12 +69,7 @@ def _listening(http: str) -> tuple[str, int]:
 
 
 def _catalog(modules: str) -> Catalog:
-    found: Found
-    found = (
-        of_file(Path(modules))
-        if modules.endswith(".py")
-        else of_python_module(import_module(modules))
-    )
+    found = of_file(Path(modules)) if modules.endswith(".py") else of_package(modules)
     for failure in found.failures:
         fail(str(failure))
     try:
