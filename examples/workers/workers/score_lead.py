@@ -1,7 +1,4 @@
-"""score-lead: how much a question promises. Served by `beltline worker`, as the hub itself would.
-
-beltline worker workers/score_lead.py --http 127.0.0.1:9001
-"""
+"""score-lead: `beltline worker workers/score_lead.py --http 127.0.0.1:9001` serves it."""
 
 from typing import Annotated
 
