@@ -45,9 +45,7 @@ class Connections:
         file = self._files.get(name)
         if ready is not None or file is None:
             return ready
-        secret = None if file.secret is None else self._secret(file.secret.name)
-        if secret is not None:
-            self._redaction.add(secret)
+        secret = None if file.secret is None else self.secret(file.secret.name)
         ready = Connection(
             name=file.name,
             kind=file.kind,
@@ -57,6 +55,12 @@ class Connections:
         )
         self._ready[name] = ready
         return ready
+
+    def secret(self, name: str) -> str:
+        """The value of a secret, which no log line shows from here on. Raises `SettingsError`."""
+        value = self._secret(name)
+        self._redaction.add(value)
+        return value
 
     def told(self, name: str) -> CalledConnection | None:
         """What a worker is told of the connection: not its secret. None where there is none."""
@@ -103,6 +107,7 @@ def carriage_of(
                 body_bytes=limits.module_event_bytes, answer_bytes=limits.module_answer_bytes
             ),
             connections.told,
+            connections.secret,
             callbacks,
             workers,
         ),

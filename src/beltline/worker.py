@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any
 
@@ -88,7 +89,9 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Worker:
-    """The ASGI app. At most `concurrency` calls are with their handlers, and others wait."""
+    """The ASGI app. At most `concurrency` calls are with their handlers, and others wait. With a
+    `secret` only those who show it as a bearer token are served.
+    """
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Worker:
         *,
         name: str,
         concurrency: int,
+        secret: str = "",
     ) -> None:
         memory: KeyValue = NoMemory()
         self._mailbox = AsyncioMailbox()
@@ -116,6 +120,7 @@ class Worker:
         self._numbers = 0
         self._under_way = 0
         self._has_ended = asyncio.Event()
+        self._token = f"Bearer {secret}".encode() if secret else b""
         self.name = name
         self.is_stopping = False
 
@@ -168,7 +173,10 @@ class Worker:
         return Reply(503 if self.is_stopping else 200, ANSWER_MEDIA, msgspec.json.encode(health))
 
     async def _take(self, scope: Scope, receive: Receive) -> Reply:
-        sent = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+        headers = dict(scope["headers"])
+        if self._token and not compare_digest(headers.get(b"authorization", b""), self._token):
+            return _problem(401, "", "This worker wants its secret as a bearer token.")
+        sent = headers.get(b"content-type", b"").decode("latin-1")
         if sent.partition(";")[0].strip().lower() != EVENT_MEDIA:
             return _problem(415, "", f"An event of a call is sent as {EVENT_MEDIA}.")
         body = await _read(receive, self._limits.module_event_bytes)

@@ -261,7 +261,7 @@ async def http_stand(limits: Limits) -> AsyncIterator[Stand]:
             body_bytes=limits.module_event_bytes, answer_bytes=limits.module_answer_bytes
         )
         around = WorkerSurroundings(
-            client, lambda name: None, Callbacks(b"key", "http://hub.test"), Workers()
+            client, lambda name: None, str, Callbacks(b"key", "http://hub.test"), Workers()
         )
         stand.transport = HttpTransport(
             Catalog(modules_of(stand.gate)).bound(bindings),

@@ -27,6 +27,7 @@ from beltline.sdk import Module
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)*")
 
 
+_SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _BY_THE_ENGINE = frozenset({WAIT, STOP})
 
 
@@ -37,23 +38,26 @@ class CatalogError(Exception):
 class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for (`use`; without
     it the module of that name), and how it is reached: `event`, in this process, or the address of
-    a worker. `concurrency` bounds the calls that are under way there.
+    a worker. `concurrency` bounds the calls that are under way there; `secret` (`${NAME}`) names
+    what is shown to the worker as a bearer token.
     """
 
     use: str = ""
     transport: str = ""
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    secret: str = ""
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """A module that a worker serves: the bound name, the worker's address, and how many calls may
-    be under way there (None: as the limit says).
+    """A module that a worker serves: the bound name, the worker's address, how many calls may be
+    under way there (None: as the limit says), and the name of the secret that it asks for.
     """
 
     name: str
     transport: str
     address: str
     concurrency: int | None = None
+    secret: str = ""
 
 
 class Catalog:
@@ -208,7 +212,10 @@ def _remote(name: str, binding: Binding) -> Remote | None:
             f"[modules.{name}] has the transport {address.partition('?')[0][:100]!r}: write event,"
             " or the address of a worker, such as http://127.0.0.1:9000/"
         )
-    return Remote(name, "http", address, binding.concurrency)
+    named = _SECRET.fullmatch(binding.secret)
+    if binding.secret and named is None:
+        raise CatalogError(f"[modules.{name}] secret: write the name of a secret, ${{NAME}}")
+    return Remote(name, "http", address, binding.concurrency, named[1] if named else "")
 
 
 def _undeclared(name: str) -> Module[Any, Any]:

@@ -70,14 +70,16 @@ def list_modules(home: HomeOption = Path(), as_json: JsonOption = False) -> None
             "version": module.version,
             "effect": module.effect,
             "connection": module.connection,
+            "transport": "event" if remote is None else remote.transport,
             "summary": module.summary,
         }
         for module in catalog
+        for remote in [catalog.remote(module.name, module.pinned)]
     ]
     if as_json:
         print_json(rows)
     else:
-        columns = ("name", "version", "effect", "connection", "summary")
+        columns = ("name", "version", "effect", "connection", "transport", "summary")
         print_rows(columns, ([row[column] for column in columns] for row in rows))
 
 

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -25,8 +26,10 @@ from beltline.core.limits import PRODUCTION
 from beltline.home_files import read_home
 from beltline.logs import Redaction, configure_logs
 from beltline.loop import SystemClock
-from beltline.settings import open_home
+from beltline.settings import open_home, secret_reader
 from beltline.worker import Worker, worker_name
+
+VARIABLE = "BELTLINE_WORKER_SECRET"
 
 
 def worker(
@@ -51,11 +54,22 @@ def worker(
 ) -> None:
     """Serve modules to hubs over HTTP until SIGTERM or Ctrl-C; connections are the home's."""
     host, port = _listening(http)
+    secret = _secret(host)
     redaction = Redaction()
     configure_logs(redaction)
     catalog = _catalog(modules)
     connections = Connections(read_home(open_home(home)).connections, redaction)
-    uvloop.run(_serve(catalog, connections, Path(modules).name, host, port, concurrency, grace))
+    make = partial(
+        Worker,
+        catalog,
+        connections,
+        SystemClock(),
+        PRODUCTION,
+        name=worker_name(Path(modules).name),
+        concurrency=concurrency,
+        secret=secret,
+    )
+    uvloop.run(_serve(make, host, port, grace))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a handler that still blocks its thread is not waited for
@@ -78,23 +92,20 @@ def _catalog(modules: str) -> Catalog:
         fail(str(wrong))
 
 
-async def _serve(
-    catalog: Catalog,
-    connections: Connections,
-    modules: str,
-    host: str,
-    port: int,
-    concurrency: int,
-    grace_s: float,
-) -> None:
-    app = Worker(
-        catalog,
-        connections,
-        SystemClock(),
-        PRODUCTION,
-        name=worker_name(modules),
-        concurrency=concurrency,
-    )
+def _secret(host: str) -> str:
+    """What callers have to show; nothing on loopback, where nobody else can call."""
+    if VARIABLE in os.environ or f"{VARIABLE}_FILE" in os.environ:
+        return secret_reader()(VARIABLE)
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        fail(
+            f"whoever reaches {host} could have these modules work: put a long random text into the"
+            f' environment as {VARIABLE}, and bind the module with secret = "${{NAME}}"'
+        )
+    return ""
+
+
+async def _serve(make: Callable[[], Worker], host: str, port: int, grace_s: float) -> None:
+    app = make()
     config = uvicorn.Config(
         app,
         host=host,

@@ -52,11 +52,13 @@ class Directory(Protocol):
 
 class WorkerSurroundings(msgspec.Struct, frozen=True):
     """What calls of workers need beside their module: the outgoing client, what may be told of a
-    connection, the addresses for later answers, and who keeps what workers call themselves.
+    connection, the values of secrets by their names, the addresses for later answers, and who keeps
+    what workers call themselves.
     """
 
     http: LaneHttp
     connection: Callable[[str], CalledConnection | None]
+    secret: Callable[[str], str]
     callbacks: Callbacks
     workers: Workers
 
@@ -172,7 +174,7 @@ class HttpTransport:
             response = await self._around.http.request(
                 "POST",
                 line.remote.address,
-                headers={"Content-Type": EVENT_MEDIA, "Accept": ANSWER_MEDIA},
+                headers=self._headers_of(line.remote),
                 body=event,
                 timeout_s=left_s + GRACE_S,
                 connection=line.account,
@@ -199,6 +201,12 @@ class HttpTransport:
             callback=around.callbacks.address(call),
             connection=None if name is None else around.connection(name),
         )
+
+    def _headers_of(self, remote: Remote) -> dict[str, str]:
+        headers = {"Content-Type": EVENT_MEDIA, "Accept": ANSWER_MEDIA}
+        if remote.secret:
+            headers["Authorization"] = f"Bearer {self._around.secret(remote.secret)}"
+        return headers
 
     def _hear(self, remote: Remote, response: HttpResponse) -> None:
         version = response.headers.get(WORKER_HEADER, "")[:VERSION_BYTES]

@@ -248,6 +248,7 @@ def test_a_name_with_an_address_and_no_module_takes_and_gives_anything() -> None
         ("greet", Binding(transport="nats://127.0.0.1"), "write event, or the address of a worker"),
         ("greet", Binding(transport="http://"), "write event, or the address of a worker"),
         ("greet", Binding(transport="http://[::1"), "write event, or the address of a worker"),
+        ("far", Binding(transport=ADDRESS, secret="s3cret"), "write the name of a secret"),
         ("pause", Binding(use="wait", transport=ADDRESS), "run by the engine itself"),
     ],
 )

@@ -84,13 +84,15 @@ class Line:
             handler=None,
             examples=(),
         )
-        catalog = Catalog([declared]).bound({"find-deal": Binding(transport=address)})
+        bindings = {"find-deal": Binding(transport=address, secret="${SHOWN}")}
+        catalog = Catalog([declared]).bound(bindings)
         self.mailbox = AsyncioMailbox()
         crm = CalledConnection("crm", "bitrix24", "https://example.org/rest/", "anna")
         client = OutgoingClient(
             body_bytes=LIMITS.module_event_bytes, answer_bytes=LIMITS.module_answer_bytes
         )
-        around = WorkerSurroundings(client, {"crm": crm}.get, callbacks, self.workers)
+        secret = {"SHOWN": "s3cret"}.__getitem__
+        around = WorkerSurroundings(client, {"crm": crm}.get, secret, callbacks, self.workers)
         self.transport = HttpTransport(catalog, around, self.mailbox, self.clock, LIMITS)
 
     async def call(self, input: Any = None, **step: Any) -> Any:
@@ -141,6 +143,7 @@ async def test_the_event_is_a_cloud_event_with_all_that_a_worker_needs() -> None
         assert heard.version == "deals 1.4"
     [(headers, event)] = other.sent
     assert headers["content-type"] == "application/cloudevents+json"
+    assert headers["authorization"] == "Bearer s3cret"
     data = event.pop("data")
     assert set(event) == {
         "id", "source", "subject", "time", "specversion", "type", "datacontenttype",
