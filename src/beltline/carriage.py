@@ -104,7 +104,9 @@ def carriage_of(
         files.catalog,
         WorkerSurroundings(
             OutgoingClient(
-                body_bytes=limits.module_event_bytes, answer_bytes=limits.module_answer_bytes
+                body_bytes=limits.module_event_bytes,
+                answer_bytes=limits.module_answer_bytes,
+                connections=0,  # each line bounds its own: a slow worker must not hold up others
             ),
             connections.told,
             connections.secret,

@@ -70,8 +70,12 @@ async def worker(home: Path) -> AsyncIterator[str]:
         yield url
 
 
-async def journal(home: Path, process: str, body: Any, meta: Any) -> list[dict[str, Any]]:
-    """The journal of one request through a hub over `home`, without its times."""
+async def journal(
+    home: Path, process: str, body: Any, meta: Any
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """The journal of one request through a hub over `home`, without its times; and the names of the
+    modules whose worker answered.
+    """
     opened = open_home(home)
     async with running_hub(opened, durable=False) as hub:
         await publish_files(opened, hub.processes)
@@ -85,7 +89,9 @@ async def journal(home: Path, process: str, body: Any, meta: Any) -> list[dict[s
         assert isinstance(answer, Accepted)
         await watch.wait()
         view = (await inspect(hub.store, hub.processes, KEY)).view()
-    return [{name: told for name, told in line.items() if name != "at"} for line in view.journal]
+        heard = {name for name in MOVED if hub.hub.workers.last(name) is not None}
+    lines = [{name: told for name, told in line.items() if name != "at"} for line in view.journal]
+    return lines, heard
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -94,6 +100,7 @@ async def test_a_journal_is_the_same_but_for_the_transport(
 ) -> None:
     example, process, body, meta = CASES[case]
     journals: dict[str, list[dict[str, Any]]] = {}
+    heard: dict[str, set[str]] = {}
     for transport in ("event", "http"):
         home = tmp_path / transport
         shutil.copytree(EXAMPLES / example, home, ignore=shutil.ignore_patterns("data"))
@@ -106,13 +113,14 @@ async def test_a_journal_is_the_same_but_for_the_transport(
                     with (home / "beltline.toml").open("a") as settings:
                         for name in MOVED:
                             settings.write(f'[modules."{name}"]\ntransport = "{address}"\n')
-                journals[transport] = await journal(home, process, body, meta)
+                journals[transport], heard[transport] = await journal(home, process, body, meta)
     carried = {
         (line["module"].partition("@")[0], line["transport"])
         for line in journals["http"]
         if line["event"] == "step-started" and line.get("transport")
     }
     assert all(transport == ("event" if name in STAY else "http") for name, transport in carried)
+    assert heard == {"event": set(), "http": {name for name, _ in carried} - STAY}
     assert carried
     for line in journals["http"]:
         if line.get("transport"):

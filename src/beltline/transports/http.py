@@ -165,24 +165,27 @@ class HttpTransport:
         left_s = (call.call.deadline - self._clock.now()) / 1_000
         if left_s <= 0:
             return None
-        event = self._event_of(call)
-        if len(event) > self._limits.module_event_bytes:
-            most = self._limits.module_event_bytes
-            text = f"the event would pass module_event_bytes ({most}): give the step less"
-            return failed(call, "limit", text, final=True)
         try:
-            response = await self._around.http.request(
-                "POST",
-                line.remote.address,
-                headers=self._headers_of(line.remote),
-                body=event,
-                timeout_s=left_s + GRACE_S,
-                connection=line.account,
-            )
+            return await self._ask(line, call, left_s + GRACE_S)
         except HttpFailed as trouble:
             return answer_of_failure(call, trouble, self._limits)
         except Exception as error:
             return raised(call, error)
+
+    async def _ask(self, line: Line, call: Dispatched, timeout_s: float) -> Answer | Deferred:
+        """Sends the event and reads the response. Raises `HttpFailed`, and for a missing secret."""
+        event, most = self._event_of(call), self._limits.module_event_bytes
+        if len(event) > most:
+            text = f"the event would pass module_event_bytes ({most}): give the step less"
+            return failed(call, "limit", text, final=True)
+        response = await self._around.http.request(
+            "POST",
+            line.remote.address,
+            headers=self._headers_of(line.remote),
+            body=event,
+            timeout_s=timeout_s,
+            connection=line.account,
+        )
         self._hear(line.remote, response)
         asked = call.call
         if response.status == 202:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from beltline.core.commands import refusal
@@ -99,6 +100,17 @@ def test_what_is_set_aside_and_cancelled() -> None:
     hand.take(Cancel("enough"))
     assert not hand.take(Answered("a", 1, 1, {}, 2)).events
     assert not hand.take(TimePassed()).events
+
+
+def test_only_pure_steps_of_this_process_are_called_in_place() -> None:
+    made = process(*LINE).steps["a"]
+    for effect, transport, is_inline in (
+        ("pure", "event", True),
+        ("pure", "http", False),
+        ("idempotent", "event", False),
+    ):
+        step = msgspec.structs.replace(made, effect=effect, transport=transport)
+        assert step.is_inline is is_inline
 
 
 @pytest.mark.parametrize(
