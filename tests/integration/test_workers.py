@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -192,6 +193,7 @@ async def test_a_worker_that_is_killed_in_the_middle_is_followed_by_the_next(hom
         (["gone.py", "--http", "127.0.0.1:0"], "No such file"),
         (["empty.py", "--http", "127.0.0.1:0"], "neither `module"),
         (["empty.py", "--http", "9000"], "--http takes HOST:PORT"),
+        (["empty.py", "--http", "0.0.0.0:0"], "BELTLINE_WORKER_SECRET"),
         (["no.such.module", "--http", "127.0.0.1:0"], "No module named"),
     ],
 )
@@ -208,6 +210,20 @@ async def test_what_cannot_be_served_is_told(
     assert process.returncode in (1, 2)
     assert says in told.decode()
     assert "Traceback" not in told.decode()
+
+
+def test_the_doctor_tells_of_a_secret_that_no_worker_could_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "beltline.toml").write_text(
+        '[modules.far]\ntransport = "http://127.0.0.1:9/"\nsecret = "${FAR_WORKER}"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "beltline", "doctor", "--home", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "[modules.far]: the secret ${FAR_WORKER} is not set" in done.stdout
 
 
 async def test_three_languages_work_on_one_request(tmp_path: Path) -> None:
