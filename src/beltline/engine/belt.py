@@ -169,15 +169,17 @@ class Belt:
         is_set_aside = stored.crashes >= self._limits.crashes or _is_withdrawn(run, stored)
         said = self._take_messages(moving, stored.messages)
         answers: list[Answer] = [one for one in said if isinstance(one, Answered | AttemptFailed)]
+        has_answer = False
         for input in self._first_inputs(run, stored, answers):
-            self._go_on(moving, input, now, is_set_aside=is_set_aside)
+            has_moved = self._go_on(moving, input, now, is_set_aside=is_set_aside)
+            has_answer = has_answer or (has_moved and input in answers)
         for order in said:
             if not isinstance(order, Answered | AttemptFailed):
                 self._go_on(moving, order, now)
         # Crashes stay counted until an answer comes: were they cleared by the commit that
         # dispatches again, a run that kills the process would never be found out. One that is set
         # aside, and that a person retries at once, counts anew.
-        self._settle(moving, changed=is_set_aside or not stored.crashes)
+        self._settle(moving, changed=is_set_aside or has_answer or not stored.crashes)
 
     def _folded(self, loaded: Loaded) -> Run | None:
         """The run as its journal tells it. None where that cannot be told on this node: one
@@ -211,9 +213,9 @@ class Belt:
     def _noticed(self, noticed: Noticed, now: int) -> None:
         moving = self._runs.get(noticed.message.key)
         if moving is not None and noticed.message.id not in moving.messages:
-            for message in self._take_messages(moving, [noticed.message]):
-                self._go_on(moving, message, now)
-            self._settle(moving, True)
+            said = self._take_messages(moving, [noticed.message])
+            has_moved = [self._go_on(moving, one, now) for one in said]
+            self._settle(moving, any(has_moved))
 
     def _barrier(self, barrier: Barrier, _now: int) -> None:
         self._committer.gathering.barriers.append(barrier)
