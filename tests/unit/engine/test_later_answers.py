@@ -83,3 +83,14 @@ def test_an_answer_that_was_stored_before_a_crash_is_not_lost_and_not_asked_for_
     desk.wait(1_000)
     assert [(call.call.step.id, call.call.attempt) for call in desk.calls] == [("b", 2)]
     assert desk.events(key).count("step-completed") == 1
+
+
+def test_an_answer_from_the_inbox_clears_the_suspicion_of_a_crash() -> None:
+    desk = Desk(FORK)
+    first, second = desk.submit().key, desk.submit().key
+    desk.crash()
+    desk.disk.post(first, encode_message(Answered("a", 1, 1, {"v": 1}, 7)), desk.clock.now())
+    desk.disk.post(second, encode_message(Answered("a", 1, 9, {"v": 1}, 7)), desk.clock.now())
+    desk.start()
+    assert sorted(desk.called) == ["a", "b", "b"]
+    assert (desk.record(first).crashes, desk.record(second).crashes) == (0, 1)
