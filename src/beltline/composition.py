@@ -110,8 +110,12 @@ async def running_hub(
     if url is None and not home.settings.store.url:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
-    shared = is_shared(url or home.store_url) and bool(files.catalog.remotes())
-    callbacks = Callbacks(hub_key(home, is_shared=shared), home.settings.server.url or own_url)
+    key = hub_key(
+        home,
+        is_shared=is_shared(url or home.store_url),
+        has_workers=bool(files.catalog.remotes()),
+    )
+    callbacks = Callbacks(key, home.settings.server.url or own_url)
     async with AsyncExitStack() as opened:
         store = await _open(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)

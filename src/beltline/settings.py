@@ -151,20 +151,28 @@ def _lay_over(given: dict[str, Any], environment: Mapping[str, str]) -> None:
                 table[name.removeprefix(prefix).lower()] = value
 
 
-def hub_key(home: Home, *, is_shared: bool, environment: Mapping[str, str] = os.environ) -> bytes:
+def hub_key(
+    home: Home,
+    *,
+    is_shared: bool,
+    has_workers: bool,
+    environment: Mapping[str, str] = os.environ,
+) -> bytes:
     """The key that this hub signs with (32 bytes): of `BELTLINE_KEY`, else of the home's file
-    `data/key`, which is made where its folder is. Without both it lasts as long as the process.
+    `data/key`, which a hub that calls workers makes where its folder is. Without both it lasts as
+    long as the process.
 
-    Raises `SettingsError` where several nodes need one (`is_shared`) and none is given.
+    Raises `SettingsError` where nodes that share a store call workers, and none is given.
     """
     text = environment.get("BELTLINE_KEY", "")
-    if not text and is_shared:
+    if not text and is_shared and has_workers:
         raise SettingsError(
             "workers answer any of the nodes that share this store, so these sign with one key: put"
             " a long random text into the environment of each as BELTLINE_KEY"
         )
-    if not text and home.data.is_dir():
-        text = _kept_key(home.data / "key")
+    file = home.data / "key"
+    if not text and not is_shared and (file.exists() or (has_workers and home.data.is_dir())):
+        text = _kept_key(file)
     return blake2b((text or secrets.token_hex(32)).encode(), digest_size=32).digest()
 
 

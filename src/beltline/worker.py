@@ -42,7 +42,7 @@ from beltline.engine.contract import (
 from beltline.engine.ports import Clock, Dispatched, Posted
 from beltline.logs import run_logger
 from beltline.loop import AsyncioMailbox
-from beltline.sdk import KeyValue, Reject, Retry
+from beltline.sdk import Connection, KeyValue, Reject, Retry
 from beltline.transports.event import EventTransport, Surroundings
 
 _STATUSES = {"input": 422, "module": 404}
@@ -105,10 +105,11 @@ class Worker:
         secret: str = "",
     ) -> None:
         memory: KeyValue = NoMemory()
+        self._connections = connections
         self._mailbox = AsyncioMailbox()
         self._transport = EventTransport(
             catalog.invocation,
-            Surroundings(OutgoingClient, memory, run_logger, connections.get),
+            Surroundings(OutgoingClient, memory, run_logger, self._connection),
             self._mailbox,
             limits,
         )
@@ -162,6 +163,12 @@ class Worker:
         raw = [(name.encode(), value.encode()) for name, value in headers]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
         await send({"type": "http.response.body", "body": reply.body})
+
+    def _connection(self, name: str) -> Connection:
+        connection = self._connections.get(name)
+        if connection is None:
+            raise LookupError(f"the home of this worker has no connection {name!r}: see --home")
+        return connection
 
     def _health(self) -> Reply:
         health = {

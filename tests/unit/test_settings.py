@@ -8,7 +8,7 @@ import pytest
 
 from beltline.catalog.catalog import Binding
 from beltline.home_files import read_home
-from beltline.settings import SettingsError, hub_key, open_home
+from beltline.settings import Home, SettingsError, hub_key, open_home
 
 TOML = """
 [server]
@@ -47,23 +47,27 @@ def test_a_wrong_binding_is_told(tmp_path: Path, line: str, says: str) -> None:
         read_home(open_home(tmp_path, {}))
 
 
+def key(home: Home, *, is_shared: bool = False, has_workers: bool = True, **given: str) -> bytes:
+    return hub_key(home, is_shared=is_shared, has_workers=has_workers, environment=given)
+
+
 def test_the_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
     home = open_home(tmp_path, {})
-    assert hub_key(home, is_shared=False, environment={}) != hub_key(
-        home, is_shared=False, environment={}
-    )  # there is no folder to keep it in
+    assert key(home) != key(home)  # there is no folder to keep it in
     home.data.mkdir()
-    made = hub_key(home, is_shared=False, environment={})
-    assert hub_key(home, is_shared=False, environment={}) == made
+    assert key(home, has_workers=False) != key(home, has_workers=False)
+    made = key(home)
+    assert key(home) == key(home, has_workers=False) == made
     assert (home.data / "key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in home.data.iterdir()] == ["key"]
 
 
-def test_nodes_that_share_a_store_are_given_one_key(tmp_path: Path) -> None:
+def test_nodes_that_share_a_store_and_call_workers_are_given_one_key(tmp_path: Path) -> None:
     home = open_home(tmp_path, {})
+    home.data.mkdir()
     with pytest.raises(SettingsError, match="BELTLINE_KEY"):
-        hub_key(home, is_shared=True, environment={})
+        key(home, is_shared=True)
+    key(home, is_shared=True, has_workers=False)
+    assert not list(home.data.iterdir())  # nothing of a node is on its disk
     given = {"BELTLINE_KEY": "one long text"}
-    assert hub_key(home, is_shared=True, environment=given) == hub_key(
-        home, is_shared=False, environment=given
-    )
+    assert key(home, is_shared=True, **given) == key(home, **given)

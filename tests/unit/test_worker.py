@@ -73,6 +73,7 @@ async def test_an_event_is_answered() -> None:
         (event(deadline_s=0), EVENT, 503, "before the deadline"),
         (event("gone@1"), EVENT, 404, "gone@1"),
         (event(input={"number": "x"}), EVENT, 422, "number"),
+        (event(connection={"name": "crm", "kind": "x"}), EVENT, 500, "no connection 'crm'"),
         (b" " * (PRODUCTION.module_event_bytes + 1), EVENT, 413, "module_event_bytes"),
     ],
 )
