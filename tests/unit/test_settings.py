@@ -47,8 +47,9 @@ def test_a_wrong_binding_is_told(tmp_path: Path, line: str, says: str) -> None:
         read_home(open_home(tmp_path, {}))
 
 
-def key(home: Home, *, is_shared: bool = False, has_workers: bool = True, **given: str) -> bytes:
-    return hub_key(home, is_shared=is_shared, has_workers=has_workers, environment=given)
+def key(home: Home, given: str = "", *, is_shared: bool = False, has_workers: bool = True) -> bytes:
+    environment = {"BELTLINE_KEY": given} if given else {}
+    return hub_key(home, is_shared=is_shared, has_workers=has_workers, environment=environment)
 
 
 def test_the_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
@@ -69,5 +70,4 @@ def test_nodes_that_share_a_store_and_call_workers_are_given_one_key(tmp_path: P
         key(home, is_shared=True)
     key(home, is_shared=True, has_workers=False)
     assert not list(home.data.iterdir())  # nothing of a node is on its disk
-    given = {"BELTLINE_KEY": "one long text"}
-    assert key(home, is_shared=True, **given) == key(home, **given)
+    assert key(home, "one long text", is_shared=True) == key(home, "one long text")
