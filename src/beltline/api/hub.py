@@ -12,8 +12,8 @@ from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
 from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers, holds_back
-from beltline.engine.held_counts import HeldCounts
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
