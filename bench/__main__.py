@@ -27,6 +27,7 @@ from bench.rows import (
     peers,
     queries,
     shared_belt,
+    workers,
 )
 from bench.scale import FULL, QUICK, Scale
 from bench.stand import ROOT, Failed, Stand
@@ -50,6 +51,7 @@ ROWS: dict[str, Row] = {
     "shared-latency": latency.measure_shared,
     "queries": queries.measure,
     "bloat": bloat.measure,
+    "workers": workers.measure,
 }
 
 

@@ -31,6 +31,8 @@ class Scale:
     calm_s: int = 20
     held_questions: int = 200
     overload_shared_s: int = 60
+    worker_backlog: int = 5_000
+    worker_runs: int = 3
 
 
 FULL = Scale()
@@ -55,4 +57,6 @@ QUICK = Scale(
     overload_s=15,
     held_questions=50,
     overload_shared_s=10,
+    worker_backlog=1_000,
+    worker_runs=1,
 )

@@ -70,12 +70,12 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "answers of earlier attempts are not fenced off",
         "results_recorded_once",
-        (decide, "_awaited", " or found.attempt != attempt", ""),
+        (decide, "awaited", " or found.attempt != input.attempt", ""),
     ),
     mutant(
         "an answer counts although its attempt failed meanwhile",
         "results_recorded_once",
-        (decide, "_awaited", 'found.phase != "dispatched"', 'found.phase == "dead"'),
+        (decide, "awaited", 'found.phase in ("dispatched", "deferred")', 'found.phase != "dead"'),
     ),
     mutant(
         "a join fires at the first arrival",
@@ -130,6 +130,21 @@ MUTANTS: tuple[Mutant, ...] = (
             "key",
             "self.visit)",
             "self.visit * 1000 + self.attempt)",
+        ),
+    ),
+    mutant(
+        "a recovery gives up attempts whose answers lie in the inbox",
+        "callbacks_are_kept",
+        (_BELT, "_first_inputs", "Recovered(answered)", "Recovered()"),
+    ),
+    mutant(
+        "a recovery calls again where a later answer is awaited",
+        "callbacks_are_kept",
+        (
+            decide,
+            "_recovered",
+            'visit.phase == "dispatched"',
+            'visit.phase in ("dispatched", "deferred")',
         ),
     ),
     mutant(

@@ -26,6 +26,7 @@ FIELDS = {
         "given",
     ),
     "step-waiting": ("step", "visit", "until"),
+    "step-deferred": ("step", "visit", "attempt", "until"),
     "step-completed": ("step", "visit", "attempt", "result", "size", "to", "because"),
     "step-failed": (
         "step",
@@ -135,6 +136,16 @@ class Departure(msgspec.Struct, frozen=True):
     into: bytes = b""
 
 
+class CalledBack(msgspec.Struct, frozen=True):
+    """An answer that came later, and that its worker was told is stored, at this step."""
+
+    key: bytes
+    step: str
+    visit: int
+    attempt: int
+    at: int
+
+
 class Asked(msgspec.Struct):
     """A person's command. `mark` stands in its reason or result; `posted` once it was stored."""
 
@@ -196,6 +207,7 @@ class Record(msgspec.Struct):
     sendings: list[Sending] = []
     rows: list[tuple[int, bytes, int, bytes]] = []  # at, key, seq, entry
     calls: list[Seen] = []
+    callbacks: list[CalledBack] = []
     commands: list[Asked] = []
     crashes: list[Crash] = []
     nodes: int = 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_command
+from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_message
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
 from beltline.engine.ports import StoreAway, StoreFull
@@ -78,13 +78,14 @@ class Society:
             return self.hubs[self._chance.choice(sorted(self.hubs))]
         return next(iter(self.hubs.values()), None)
 
-    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None], process: int) -> None:
-        self._scheduler.spawn(name, coroutine, is_inside=True, process=process)
+    def spawn(self, name: str, coroutine: Coroutine[Any, Any, None], hub: Hub) -> None:
+        """What the hub does for somebody; it ends with its process."""
+        self._scheduler.spawn(name, coroutine, is_inside=True, process=hub.process)
 
     def _reach(self, name: str, do: Callable[[Node], Coroutine[Any, Any, None]]) -> None:
         hub = self.hub
         if hub is not None:
-            self._spawn(name, do(hub.node), hub.process)
+            self.spawn(name, do(hub.node), hub)
 
     # Senders
 
@@ -141,7 +142,7 @@ class Society:
         if hub is not None and (sending.identity or not sending.sent_at_ms):
             sending.sent_at_ms = self._scheduler.now  # also where that node stands still
             sending.sent_at, sending.life = self._scheduler.steps, hub.life
-            self._spawn("sender", self._send(sending, hub.node), hub.process)
+            self.spawn("sender", self._send(sending, hub.node), hub)
         if sending.identity or not sending.sent_at_ms:
             again = self._scheduler.now + self._chance.choice((1_000, 5_000))
             self._scheduler.at(again, lambda: self._try_to_send(sending))
@@ -198,7 +199,7 @@ class Society:
         """A person, or a schedule, releases what a source holds back."""
         hub = self.hub
         if hub is not None:
-            self._spawn("release", self._release_some(hub.node, hub.store), hub.process)
+            self.spawn("release", self._release_some(hub.node, hub.store), hub)
 
     async def _release_some(self, node: Node, store: SimulatedStore) -> None:
         for version in self._disk.versions:
@@ -249,7 +250,7 @@ class Society:
         hub = self.hub if self._chance.random() < 0.5 else None
         if hub is not None:
             by_api = self._by_api(hub.node, hub.store, asked, command)
-            self._spawn("person", by_api, hub.process)
+            self.spawn("person", by_api, hub)
         else:
             self._scheduler.spawn("person", self._by_cli(asked, command), is_inside=False)
 
@@ -257,7 +258,7 @@ class Society:
         self, node: Node, store: SimulatedStore, asked: Asked, command: Command
     ) -> None:
         try:
-            await store.post(asked.key, encode_command(command), self._clock.now())
+            await store.post(asked.key, encode_message(command), self._clock.now())
         except StoreFull:
             return
         asked.posted = True
@@ -268,7 +269,7 @@ class Society:
         """Another program writes to the inbox; nobody here is told."""
         pause = self._scheduler.pause
         store = SimulatedStore(self._disk, lambda moment: pause())
-        await store.post(asked.key, encode_command(command), self._clock.now())
+        await store.post(asked.key, encode_message(command), self._clock.now())
         asked.posted = True
 
     # The calm part

@@ -36,6 +36,7 @@ from tests.simulation.sources import draw_buffering
 from tests.simulation.state import state_of
 from tests.simulation.stock import departure, take_stock
 from tests.simulation.store import Moment, SimulatedStore
+from tests.simulation.workers import Workers
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
 NO_MISTAKES = ("taken over", "waited in their buffers")
@@ -82,9 +83,10 @@ class World:
             self.options,
             self.record,
             self._deliver,
+            lambda key, answer: self._workers.bring(key, answer),  # noqa: PLW0108 - made below
+            Random(f"later {seed}"),
             self._kill,
         )
-
         self._society = Society(
             self._scheduler,
             chance,
@@ -95,6 +97,7 @@ class World:
             self._buffering,
             seed,
         )
+        self._workers = Workers(self._scheduler, self._society, self.record)
 
     def run(self) -> Record:
         """Plays the seed to its end."""

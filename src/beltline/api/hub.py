@@ -12,12 +12,14 @@ from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
 from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers, holds_back
+from beltline.engine.callbacks import Callbacks
 from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
 from beltline.engine.verdicts import Verdicts
+from beltline.engine.workers import Workers
 from beltline.sources.attachments import BlobStore
 from beltline.sources.door import Door
 from beltline.sources.feeding import Feeds
@@ -41,7 +43,8 @@ class Hub:
 
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
     source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
-    `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing.
+    `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing,
+    `callbacks` knows the addresses of later answers, `workers` who answered last.
     """
 
     node: Node
@@ -56,6 +59,8 @@ class Hub:
     blobs: BlobStore
     feeds: Feeds
     verdicts: Verdicts
+    callbacks: Callbacks
+    workers: Workers
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)

@@ -20,6 +20,7 @@ from beltline.api.held_requests import (
     release_requests,
 )
 from beltline.api.inventory import list_connections, list_modules, show_module
+from beltline.api.module_answers import take_answer
 from beltline.api.operation import Endpoint
 from beltline.api.requests import accept_request, list_requests, show_request
 from beltline.api.runs import cancel_run, go_to_step, list_runs, retry_run, show_run, skip_step
@@ -34,6 +35,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/runs/{id}/skip", skip_step),
     Endpoint("POST", "/api/v1/runs/{id}/goto", go_to_step),
     Endpoint("POST", "/api/v1/runs/{id}/cancel", cancel_run),
+    Endpoint("POST", "/api/v1/events/answers", take_answer),
     Endpoint("GET", "/api/v1/dead-letters", list_dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/retry", retry_many),
     Endpoint("POST", "/api/v1/dead-letters/skip", skip_many),

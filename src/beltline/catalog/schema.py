@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 
+from beltline.engine.contract import schemas
 from beltline.sdk import Module
 
 _TEMPLATE = "#/$defs/{name}"
@@ -45,6 +47,14 @@ def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
             {"title": example.title, "with": example.config, "result": example.output}
             for example in module.examples
         ],
+    }
+
+
+def contract_files() -> dict[str, str]:
+    """The contract of workers as files: `event.schema.json` and `answer.schema.json`."""
+    return {
+        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas().items()
     }
 
 

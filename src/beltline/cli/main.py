@@ -50,6 +50,11 @@ COMMANDS = {
     "buffer": Entry("buffer", "app", "See, order, release and drop what sources hold back."),
     "request": Entry("request", "app", "See what came in lately, also what was refused."),
     "source": Entry("source", "app", "Have a schedule bring a request now."),
+    "worker": Entry(
+        "worker",
+        "worker",
+        "Serve modules to hubs over HTTP until SIGTERM or Ctrl-C; connections are the home's.",
+    ),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from beltline.catalog.schema import module_schema
+from beltline.catalog.schema import contract_files, module_schema
 from beltline.cli.console import HomeOption, JsonOption, fail, print_json, print_rows, say
+from beltline.engine.contract import schemas
 from beltline.home_files import read_home
 from beltline.settings import open_home
 
@@ -69,14 +70,16 @@ def list_modules(home: HomeOption = Path(), as_json: JsonOption = False) -> None
             "version": module.version,
             "effect": module.effect,
             "connection": module.connection,
+            "transport": "event" if remote is None else remote.transport,
             "summary": module.summary,
         }
         for module in catalog
+        for remote in [catalog.remote(module.name, module.pinned)]
     ]
     if as_json:
         print_json(rows)
     else:
-        columns = ("name", "version", "effect", "connection", "summary")
+        columns = ("name", "version", "effect", "connection", "transport", "summary")
         print_rows(columns, ([row[column] for column in columns] for row in rows))
 
 
@@ -91,6 +94,22 @@ def show(
     if module is None:
         fail(f"there is no module {name!r}; `beltline modules list` shows them")
     print_json(module_schema(module))
+
+
+@app.command("contract")
+def contract(
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="DIR", help="Write a file for each schema.")
+    ] = None,
+) -> None:
+    """Print the contract of workers as JSON Schemas: the event of a call, and its answer."""
+    if output is None:
+        print_json(schemas())
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in contract_files().items():
+        (output / name).write_text(text, encoding="utf-8")
+        say(f"{output / name} is written")
 
 
 @app.command("new")

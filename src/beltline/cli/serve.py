@@ -66,7 +66,10 @@ async def _serve(
 ) -> None:
     # Of several nodes none decides by its files what all of them do: `beltline publish` does.
     publishes = not is_shared(url or home.store_url)
-    async with running_hub(home, url=url, redaction=redaction) as running:
+    host = host or home.settings.server.host
+    port = home.settings.server.port if port is None else port
+    own_url = _url_of(host, port) if port else ""
+    async with running_hub(home, url=url, redaction=redaction, own_url=own_url) as running:
         for finding in running.files.findings:
             say(str(finding))
         if publishes:
@@ -79,8 +82,8 @@ async def _serve(
             home.settings.stopping.grace_s,
             uvicorn.Config(
                 create_app(running.hub),
-                host=host or home.settings.server.host,
-                port=home.settings.server.port if port is None else port,
+                host=host,
+                port=port,
                 loop="none",
                 log_config=None,
                 access_log=False,
@@ -144,6 +147,17 @@ class _Server(uvicorn.Server):
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
                 say(f"beltline listens on http://{host}:{port}")
+                callbacks = self._running.hub.callbacks
+                callbacks.base = callbacks.base or _url_of(host, port)
+
+
+def _url_of(host: str, port: int) -> str:
+    """Where workers on this machine reach the hub; empty where it listens everywhere, since then
+    nobody here can know by which of its addresses they would.
+    """
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - it is compared
+        return ""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _first_token(running: Running) -> None:

@@ -82,6 +82,11 @@ class Limits(msgspec.Struct, frozen=True):
     timeout_ms: int = 86_400_000  # one day; longer work answers by an event
     wait_ms: int = 315_360_000_000  # ten years
 
+    # Workers: modules behind `http`.
+    module_answer_bytes: int = 1_114_112  # `result_bytes`, and what stands around the result
+    module_event_bytes: int = 8_388_608  # parameters can repeat what the document holds once
+    module_calls: int = 64  # under way at one module, unless its binding says otherwise
+
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
     claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it
@@ -127,6 +132,9 @@ TINY = Limits(
     document_bytes=8_192,
     result_bytes=4_096,
     visits_per_step=5,
+    module_answer_bytes=4_352,
+    module_event_bytes=16_384,
+    module_calls=2,
     batch=4,
     claim_runs=4,
     moving_runs=8,

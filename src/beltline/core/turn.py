@@ -219,7 +219,7 @@ class Turn:
         digest, trouble = hash_of(value)
         self.events.append(
             StepStarted(
-                step.id, visit, attempt, step.implementation, "event", digest, reason, given
+                step.id, visit, attempt, step.implementation, step.transport, digest, reason, given
             )
         )
         if visit > step.max_visits:

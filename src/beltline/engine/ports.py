@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from beltline.core.inputs import Input
+from beltline.core.inputs import Answer, Input
 from beltline.core.turn import Call
 from beltline.engine.buffer_store import BufferStore
 from beltline.engine.records import (
@@ -355,13 +355,14 @@ class Transport(Protocol):
 
     For each dispatched call it posts to its mailbox at most one `Posted` with `Answered` or
     `AttemptFailed` while the process lives; a lost answer is the belt's to notice, by the
-    deadline. It never raises and never blocks: what goes wrong with a call is its answer.
+    deadline. Where a handler will answer later it posts `Deferred` instead, and the answer comes by
+    the run's inbox. It never raises and never blocks: what goes wrong with a call is its answer.
     """
 
     def dispatch(self, calls: list[Dispatched]) -> None:
         """Takes over calls whose decisions are durable."""
         ...
 
-    def call_inline(self, call: Dispatched) -> Input:
+    def call_inline(self, call: Dispatched) -> Answer:
         """Runs a `pure` handler here and now and gives its answer."""
         ...

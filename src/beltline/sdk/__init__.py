@@ -1,6 +1,7 @@
 """All that a module's author imports: `from beltline.sdk import Config, Module, field, Retry`."""
 
 from beltline.sdk.context import (
+    AnswerTooLarge,
     Connection,
     Context,
     Http,
@@ -15,6 +16,7 @@ from beltline.sdk.duration import Duration, duration_s
 from beltline.sdk.outcome import Reject, Retry
 
 __all__ = [
+    "AnswerTooLarge",
     "Config",
     "Connection",
     "Context",

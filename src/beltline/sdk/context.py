@@ -80,6 +80,10 @@ class HttpFailed(Exception):
         self.permanent = permanent
 
 
+class AnswerTooLarge(HttpFailed):
+    """The answer has more bytes than are read."""
+
+
 class Http(Protocol):
     """The one outgoing client. It refuses private addresses unless the connection allows them."""
 

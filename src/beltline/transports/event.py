@@ -23,12 +23,13 @@ from typing import Any
 
 import msgspec
 
+from beltline.catalog.answers import answer_of, failed, raised, unknown
 from beltline.catalog.invocation import Invocation
 from beltline.catalog.parameters import explain
+from beltline.core.inputs import Answer
 from beltline.core.limits import Limits
 from beltline.engine.ports import Dispatched, Mailbox, Posted
 from beltline.sdk import Connection, Context, Http, KeyValue, Logger
-from beltline.transports.answers import Answer, answer_of, failed, raised, unknown
 from beltline.transports.lane import GRACE_S, Lane, LaneHttp
 
 WATCH_S = 0.25

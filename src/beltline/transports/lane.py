@@ -21,9 +21,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from beltline.catalog.answers import raised
+from beltline.core.inputs import Answer
 from beltline.engine.ports import Dispatched, Posted
 from beltline.sdk import Http
-from beltline.transports.answers import Answer, raised
 
 GRACE_S = 1.0  # the belt's own deadline is to come first, since it names the limit
 STUCK_S = 1.0  # handlers of one lane wait for each other no longer than this

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from tests.simulation.checkers import (
     attempts_within_limits,
     backlogs_drain,
+    callbacks_are_kept,
     calls_committed_first,
     collected_once,
     commands_decided_once,
@@ -45,6 +46,7 @@ CHECKERS: dict[str, Checker] = {
         order_follows_routes,
         attempts_within_limits,
         calls_committed_first,
+        callbacks_are_kept,
         one_key_for_one_visit,
         commands_decided_once,
         poison_is_set_aside,

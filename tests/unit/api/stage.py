@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,14 @@ from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.callbacks import Callbacks
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.verdicts import Verdicts
+from beltline.engine.workers import Workers
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
@@ -209,6 +211,19 @@ def _around(store: Any, clock: ManualClock) -> Surroundings:
     return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
 
 
+def _transport(
+    catalog: Catalog, store: Any, clock: ManualClock, limits: Limits
+) -> tuple[EventTransport, AsyncioMailbox]:
+    mailbox = AsyncioMailbox()
+    return EventTransport(catalog.invocation, _around(store, clock), mailbox, limits), mailbox
+
+
+async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -225,8 +240,7 @@ async def running_stage(
     clock = ManualClock()
     handlers = {"echo": echo, "judge": judge, **(modules or {})}
     catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
-    mailbox = AsyncioMailbox()
-    transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
+    transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
     node = Node(
@@ -256,6 +270,8 @@ async def running_stage(
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
         verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
+        workers=Workers(),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")
@@ -265,8 +281,6 @@ async def running_stage(
     try:
         yield stage
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await transport.close()
         await real.close()

@@ -26,6 +26,7 @@ NEEDS = {
     "POST /api/v1/runs/{id}/skip": Role.OPERATOR,
     "POST /api/v1/runs/{id}/goto": Role.OPERATOR,
     "POST /api/v1/runs/{id}/cancel": Role.OPERATOR,
+    "POST /api/v1/events/answers": Role.PUBLIC,  # its address is signed
     "GET /api/v1/dead-letters": Role.VIEWER,
     "POST /api/v1/dead-letters/retry": Role.OPERATOR,
     "POST /api/v1/dead-letters/skip": Role.OPERATOR,

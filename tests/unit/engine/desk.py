@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from beltline.core.events import Error
-from beltline.core.inputs import Answered, AttemptFailed, Command, Input, encode_command
+from beltline.core.inputs import Answer, Answered, AttemptFailed, Command, encode_message
 from beltline.core.limits import TINY, Limits
 from beltline.core.model import Process
 from beltline.definition.source import Source
@@ -113,7 +113,7 @@ class Desk:
     def dispatch(self, calls: list[Dispatched]) -> None:
         self.calls.extend(calls)
 
-    def call_inline(self, call: Dispatched) -> Input:
+    def call_inline(self, call: Dispatched) -> Answer:
         self.inline.append(call)
         return Answered(call.call.step.id, call.call.visit, call.call.attempt, {"v": 1}, 7)
 
@@ -203,7 +203,7 @@ class Desk:
 
     def command(self, key: bytes, command: Command) -> None:
         """A person's command from another program: nobody here is told."""
-        self.run(self.store.post(key, encode_command(command), self.clock.now()))
+        self.run(self.store.post(key, encode_message(command), self.clock.now()))
 
     # What is there
 
