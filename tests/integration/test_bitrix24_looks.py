@@ -103,6 +103,20 @@ async def test_what_was_added_and_changed_before_a_look_is_added(make: Make, sta
     assert await crm.told() == [f"lead.add {id}", f"lead.update {id}"]
 
 
+async def test_what_was_found_late_as_added_does_not_come_again_as_updated(
+    make: Make, stand: Stand
+) -> None:
+    crm = make()
+    await crm.look()
+    id = await stand.add("lead")
+    await crm.pass_s(100)
+    await crm.update(id, "changed")
+    await crm.look()
+    await crm.look(after_s=30)
+    await crm.look("lead")
+    assert await crm.told() == [f"lead.add {id}"]
+
+
 async def test_a_record_is_told_as_added_once_though_the_cursor_was_not_kept(
     make: Make, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,7 +119,7 @@ async def test_half_of_the_events_lost_doubled_late_the_hub_killed_the_portal_aw
     await hub.completed(expected | {("lead.delete", id) for id in ids})
     outcomes = await portal.outcomes()
     assert outcomes["lost"] >= len(ids) // 2
-    assert outcomes["answered 200"] > len(ids)
+    assert outcomes["answered 200"] >= len(ids)
 
 
 async def _is_failing(hub: HubNode) -> bool:

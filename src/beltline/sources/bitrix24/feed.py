@@ -38,6 +38,10 @@ _log = structlog.get_logger(__name__)
 
 WHOLE_AGAIN_S = 60
 RUNG_AGAIN_S = 5
+# Younger records are offered as new ones first, whose identity tells whether they were told as
+# such. It is long beside the time that looks overlap, in which a state comes again that was told as
+# new, and short beside the time that identities are kept.
+NEW_S = 7 * 86_400
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -66,9 +70,9 @@ class Kept(msgspec.Struct, frozen=True):
 
     def next_look(self, *, whole: bool) -> Look:
         """The look that follows."""
-        new_since_s = max(self.begun_s, self.whole_at_s - WHOLE_AGAIN_S)
-        since_s = new_since_s if whole else max(self.begun_s, self.at_s - RUNG_AGAIN_S)
-        return Look(whole, since_s, new_since_s)
+        since_s = self.whole_at_s - WHOLE_AGAIN_S if whole else self.at_s - RUNG_AGAIN_S
+        new_since_s = max(self.begun_s, since_s - NEW_S)
+        return Look(whole, max(self.begun_s, since_s), new_since_s)
 
 
 class _Seen(msgspec.Struct, frozen=True):
