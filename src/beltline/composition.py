@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,12 @@ import structlog
 
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
-from beltline.definition.connection import ConnectionFile
+from beltline.connections import Connections
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
+from beltline.engine.files import StoredFiles
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
@@ -36,7 +37,6 @@ from beltline.engine.verdicts import Verdicts
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.logs import Redaction, report, run_logger
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
-from beltline.sdk import Connection, Secret
 from beltline.settings import Home, Settings, SettingsError, secret_reader
 from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
@@ -64,37 +64,6 @@ def sharing_of(settings: Settings) -> Sharing:
         keep_ms=round(retention.keep_days * DAY_MS),
         partition_ms=max(MINUTE_MS, partition_ms) if partition_ms else 0,
     )
-
-
-class Connections:
-    """The connections of a home with their secrets filled in, as handlers are given them."""
-
-    def __init__(self, files: Mapping[str, ConnectionFile], redaction: Redaction) -> None:
-        self._files = files
-        self._redaction = redaction
-        self._secret = secret_reader()
-        self._ready: dict[str, Connection] = {}
-
-    def get(self, name: str) -> Connection | None:
-        """The connection; None where there is none. Raises `SettingsError` for a secret that is
-        not set, which fails the step that needs it and no other.
-        """
-        ready = self._ready.get(name)
-        file = self._files.get(name)
-        if ready is not None or file is None:
-            return ready
-        secret = None if file.secret is None else self._secret(file.secret.name)
-        if secret is not None:
-            self._redaction.add(secret)
-        ready = Connection(
-            name=file.name,
-            kind=file.kind,
-            address=file.address,
-            secret=None if secret is None else Secret(secret),
-            options={"private_addresses": file.private_addresses, "user": file.user},
-        )
-        self._ready[name] = ready
-        return ready
 
 
 def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
@@ -261,11 +230,17 @@ def _construct(
     limits = home.settings.effective_limits()
     clock = SystemClock()
     mailbox = AsyncioMailbox()
-    connections = Connections(files.connections, redaction)
+    connections = Connections(files.connections, redaction, home.path)
     blobs = BlobFolder(home.data / "blobs")
     transport = EventTransport(
         files.catalog.invocation,
-        Surroundings(OutgoingClient, StoredMemory(store, clock), run_logger, connections.get),
+        Surroundings(
+            OutgoingClient,
+            StoredMemory(store, clock),
+            run_logger,
+            connections.get,
+            StoredFiles(blobs, limits),
+        ),
         mailbox,
         limits,
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from beltline.catalog.reference import reference_pages
 from beltline.catalog.schema import module_schema
 from beltline.cli.console import HomeOption, JsonOption, fail, print_json, print_rows, say
 from beltline.home_files import read_home
@@ -91,6 +92,19 @@ def show(
     if module is None:
         fail(f"there is no module {name!r}; `beltline modules list` shows them")
     print_json(module_schema(module))
+
+
+@app.command("pages")
+def pages(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")],
+    home: HomeOption = Path(),
+) -> None:
+    """Write a reference page for each module, a list of them, and all of it as JSON."""
+    written = reference_pages(read_home(open_home(home)).catalog)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    say(f"{len(written)} files are written to {folder}")
 
 
 @app.command("new")

@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True):
     source_file_bytes: int = 1_073_741_824  # read row by row; a larger one is some mistake
     poll_pages: int = 1_000  # of one look: more is a loop, or wants a cursor
     poll_rows: int = 10_000  # of one query, which stand in memory together
+    poll_bytes: int = 67_108_864  # the same, as JSON: a row with files in it is not a small one
 
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
@@ -81,6 +82,11 @@ class Limits(msgspec.Struct, frozen=True):
     retry_wait_ms: int = 2_592_000_000  # 30 days
     timeout_ms: int = 86_400_000  # one day; longer work answers by an event
     wait_ms: int = 315_360_000_000  # ten years
+
+    # Modules. A result stands in the document; files are read into memory.
+    module_rows: int = 10_000  # of a query or a table, at once: more goes on with the next
+    module_file_bytes: int = 33_554_432  # 32 MiB: twice what a site can send, and some mails
+    module_unpacked_bytes: int = 268_435_456  # of an xlsx, which is a zip: more is a bomb
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
@@ -120,6 +126,9 @@ TINY = Limits(
     source_file_bytes=16_384,
     poll_pages=3,
     poll_rows=5,
+    module_rows=20,
+    module_file_bytes=16_384,
+    module_unpacked_bytes=65_536,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,
