@@ -86,7 +86,8 @@ class Limits(msgspec.Struct, frozen=True):
     # Modules. A result stands in the document; files are read into memory.
     module_rows: int = 10_000  # of a query or a table, at once: more goes on with the next
     module_file_bytes: int = 33_554_432  # 32 MiB: twice what a site can send, and some mails
-    module_unpacked_bytes: int = 268_435_456  # of an xlsx, which is a zip: more is a bomb
+    module_unpacked_bytes: int = 134_217_728  # of an xlsx, which is a zip: more is a bomb
+    module_cells: int = 1_000_000  # of a sheet, looked at in some seconds
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
@@ -129,6 +130,7 @@ TINY = Limits(
     module_rows=20,
     module_file_bytes=16_384,
     module_unpacked_bytes=65_536,
+    module_cells=1_000,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,

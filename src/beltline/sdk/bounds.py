@@ -12,5 +12,6 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     module_rows: int
     module_file_bytes: int
     module_unpacked_bytes: int
+    module_cells: int
     xml_nodes: int
     request_depth: int

@@ -31,6 +31,7 @@ BOUNDS = Bounds(
     module_rows=100,
     module_file_bytes=65_536,
     module_unpacked_bytes=262_144,
+    module_cells=1_000,
     xml_nodes=100,
     request_depth=20,
 )
