@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from typing import Any
 
 import msgspec
@@ -254,15 +254,29 @@ async def test_a_row_that_is_far_away_is_not_far() -> None:
     assert found["rows"] == [[1], [2]]
 
 
-async def test_a_sheet_is_written_and_read_again() -> None:
+class Later:
+    """The time of openpyxl, some years on."""
+
+    timezone = timezone
+
+    class datetime(datetime):  # noqa: N801 - as it is called there
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return cls(2031, 1, 1, tzinfo=tz)
+
+
+async def test_a_sheet_is_written_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     files = Files()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": "Анна", "phone": "+79161234567", "sum": 12.5, "is_new": True},
         {"name": "=HYPERLINK(1)", "phone": None, "sum": 12345678901234567890, "is_new": False},
     ]
     config = {"name": "leads.xlsx", "columns": ["name", "phone", "sum", "is_new"], "rows": rows}
     made = await answer(xlsx_write.module, config, given(files=files))
     assert made["file"]["name"] == "leads.xlsx"
+    later = datetime(2031, 1, 1)  # noqa: DTZ001 - of the machine
+    monkeypatch.setattr("time.localtime", lambda *given: later.timetuple())
+    monkeypatch.setattr("openpyxl.writer.excel.datetime", Later)
     again = await answer(xlsx_write.module, config, given(files=files))
     assert again == made, "equal rows are one file"
     found = await answer(xlsx_read.module, {"file": made["file"]}, given(files=files))

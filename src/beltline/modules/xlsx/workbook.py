@@ -23,6 +23,7 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.writer.excel import ExcelWriter
 
 from beltline.modules.content import Unreadable
 from beltline.sdk import Bounds
@@ -133,7 +134,8 @@ def workbook_of(lines: Sequence[Sequence[Any]], sheet: str, header: bool) -> byt
     for number, line in enumerate(lines):
         page.append([_cell(page, one, is_bold=header and not number) for one in line])
     written = io.BytesIO()
-    book.save(written)
+    # Workbook.save would put in the time of now.
+    ExcelWriter(book, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED)).save()
     return _without_times(written.getvalue())
 
 
