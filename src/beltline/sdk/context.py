@@ -120,6 +120,14 @@ class KeyValue(Protocol):
         """Sets the value; it is durable when this returns. `ttl_s` None keeps it for good."""
         ...
 
+    async def put_if_absent(
+        self, space: str, key: str, value: Any, *, ttl_s: float | None = None
+    ) -> Any:
+        """Sets the value unless there is a live one, and gives the one that is there then: that
+        of whoever came first, over all runs and nodes. Durable when this returns.
+        """
+        ...
+
     async def delete(self, space: str, key: str) -> bool:
         """Removes the value; tells whether there was a live one."""
         ...

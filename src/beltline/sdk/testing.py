@@ -94,6 +94,14 @@ class Memory:
         self.values[space, key] = value
         self.ttls[space, key] = ttl_s
 
+    async def put_if_absent(
+        self, space: str, key: str, value: Any, *, ttl_s: float | None = None
+    ) -> Any:
+        """Sets the value unless there is one; gives the one that is there then."""
+        if (space, key) not in self.values:
+            await self.put(space, key, value, ttl_s=ttl_s)
+        return self.values[space, key]
+
     async def delete(self, space: str, key: str) -> bool:
         """Removes the value."""
         return self.values.pop((space, key), None) is not None

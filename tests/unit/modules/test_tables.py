@@ -260,6 +260,8 @@ class Later:
     timezone = timezone
 
     class datetime(datetime):  # noqa: N801 - as it is called there
+        """What is asked for now."""
+
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return cls(2031, 1, 1, tzinfo=tz)
