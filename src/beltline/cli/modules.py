@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from beltline.catalog.reference import reference_pages
+from beltline.catalog.discovery import of_home
+from beltline.catalog.reference import page, reference_pages
 from beltline.catalog.schema import module_schema
+from beltline.cli.beginnings import MODULE, TEST
 from beltline.cli.console import HomeOption, JsonOption, fail, print_json, print_rows, say
 from beltline.home_files import read_home
 from beltline.settings import open_home
@@ -17,47 +20,6 @@ from beltline.settings import open_home
 app = typer.Typer(help="See the modules, and begin your own.", no_args_is_help=True)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_NEW = '''\
-"""{title}."""
-
-from typing import Annotated
-
-from beltline.sdk import Config, Context, Example, Module, Output, Reject, Retry, field
-
-
-class {type}Config(Config):
-    """What the step is given."""
-
-    text: Annotated[str, field("Text", "The text to work on.", examples=["hello"])]
-
-
-class {type}Output(Output):
-    """What the step adds to the document."""
-
-    text: Annotated[str, field("Text", "The text in capital letters.")]
-
-
-async def {function}(config: {type}Config, context: Context) -> {type}Output | Retry | Reject:
-    """Return Retry when the world was not ready, Reject when trying again cannot help.
-
-    `context.key` is the idempotency key; `context.http` is the way out.
-    """
-    return {type}Output(text=config.text.upper())
-
-
-module = Module(
-    name="{name}",
-    version=1,
-    summary="{title}.",
-    category="site",
-    icon="puzzle",
-    effect="idempotent",
-    config={type}Config,
-    output={type}Output,
-    handler={function},
-    examples=(Example("A greeting", {{"text": "hello"}}, {{"text": "HELLO"}}),),
-)
-'''
 
 
 @app.command("list")
@@ -112,7 +74,7 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters and dashes.")],
     home: HomeOption = Path(),
 ) -> None:
-    """Write the beginning of a module into the home's `modules` folder."""
+    """Write the beginning of a module into the home's `modules` folder, its test and its page."""
     if not _NAME.fullmatch(name):
         fail(f"{name!r} cannot name a module; write small letters, digits and dashes", 2)
     function = name.replace("-", "_")
@@ -121,8 +83,17 @@ def new(
         fail(f"{file} is there already")
     type_name = "".join(part.capitalize() for part in name.split("-"))
     title = name.replace("-", " ").capitalize()
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(
-        _NEW.format(name=name, function=function, type=type_name, title=title), encoding="utf-8"
-    )
-    say(f"{file} is written; a step uses it as `module: {name}`")
+    if keyword.iskeyword(function):
+        fail(f"{name!r} is a word of Python and can name no file of it; add another word", 2)
+    words = {"name": name, "function": function, "type": type_name, "title": title}
+    test = file.parent.parent / "tests" / f"test_{function}.py"
+    if test.exists():
+        fail(f"{test} is there already")
+    for path, text in ((file, MODULE), (test, TEST)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.format(**words), encoding="utf-8")
+    found = of_home(file.parent)
+    made = next(module for module in found.modules if module.name == name)
+    file.with_suffix(".md").write_text(page(made), encoding="utf-8")
+    say(f"{file} is written, with its test in {test} and its page beside it;")
+    say(f"a step uses it as `module: {name}`")

@@ -64,7 +64,7 @@ def normalise(config: EmailConfig, context: Context) -> EmailOutput | Reject:
         local, plus, tag = read.local_part, "", ""
     if config.tag == "keep":
         local += plus + tag
-    host = read.ascii_domain.lower()
+    host = read.ascii_domain
     return EmailOutput(
         valid=True,
         email=f"{local}@{host}",

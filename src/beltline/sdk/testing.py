@@ -11,10 +11,13 @@ async def test_a_busy_service_is_asked_again() -> None:
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import inspect
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, get_origin
 
 import msgspec
@@ -202,6 +205,35 @@ def answered(status: int = 200, body: Any = None, **headers: str) -> HttpRespons
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return HttpResponse(status, {"content-type": "application/json", **names}, raw)
+
+
+def loaded(file: Path) -> Module[Any, Any]:
+    """The module of a file that stands in no package, as in a home's `modules/`."""
+    spec = importlib.util.spec_from_file_location(f"beltline_tested_{file.stem}", file)
+    assert spec is not None, f"{file} is not a Python file"
+    assert spec.loader is not None
+    python_module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = python_module  # msgspec looks annotations up there
+    spec.loader.exec_module(python_module)
+    found = python_module.module
+    assert isinstance(found, Module), f"{file} defines no `module = Module(…)`"
+    return found
+
+
+async def wrong_examples(module: Module[Any, Any]) -> list[str]:
+    """What the module's own examples promise and a call does not give; empty if they are right.
+
+    Examples without a result depend on the outside: only their parameters are read.
+    """
+    wrong = []
+    for example in module.examples:
+        if example.output is None or module.handler is None:
+            msgspec.convert(example.config, module.config, strict=True)
+            continue
+        found = await answer(module, example.config, given())
+        if found != example.output:
+            wrong.append(f"{example.title}: gives {found!r}, and promises {example.output!r}")
+    return wrong
 
 
 async def answer(module: Module[Any, Any], parameters: Mapping[str, Any], context: Context) -> Any:

@@ -116,8 +116,8 @@ def test_examples_written_in_descriptions_pass_the_check(module: Module[Any, Any
     entry = CATALOG.find(module.name)
     assert entry is not None
     for name, about in config_schema(module).get("properties", {}).items():
-        for given in about.get("examples", ()):
-            problems = [found for found in entry.check({name: given}, ()) if found.place]
+        for shown in about.get("examples", ()):
+            problems = [found for found in entry.check({name: shown}, ()) if found.place]
             assert problems == [], f"{module.name}: {name}"
 
 
