@@ -66,6 +66,23 @@ def test_nothing_is_written_over(home: Path) -> None:
     assert ran(home, "beltline", "modules", "new", "class").returncode == 2
 
 
+def test_an_openapi_document_becomes_modules(home: Path) -> None:
+    document = ROOT / "tests" / "unit" / "modules" / "shop.yaml"
+    command = ("beltline", "modules", "import", str(document), "--name", "shop")
+    for _ in range(2):  # a newer document is put in the place of the old one
+        made = ran(home, *command)
+        assert made.returncode == 0, made.stderr
+        assert "5 modules of Shop API 1.4.0" in made.stderr
+        assert "left out: POST /files: it takes no JSON" in made.stderr
+    listed = ran(home, "beltline", "modules", "list", "--json")
+    assert "shop.create-order" in listed.stdout
+    checked = ran(home, "beltline", "check", "--strict", ".")
+    assert checked.returncode == 0, checked.stderr
+    refused = ran(home, *command[:-1], "loud-words")
+    assert "is a module of its own" in refused.stderr
+    assert ran(home, *command[:3], "nowhere.yaml", "--name", "x").returncode == 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_mypy_takes_a_new_module_and_refuses_a_handler_of_the_wrong_types(

@@ -1,4 +1,4 @@
-"""What `beltline modules new` writes: the beginning of a module and of its test."""
+"""What `beltline modules new` and `beltline modules import` write."""
 
 from __future__ import annotations
 
@@ -63,4 +63,17 @@ def test_its_examples() -> None:
 def test_letters_of_all_alphabets() -> None:
     result = asyncio.run(answer(module, {{"text": "добрый день"}}, given()))
     assert result == {{"text": "ДОБРЫЙ ДЕНЬ"}}
+'''
+
+IMPORTED = '''\
+"""A module for each operation of the OpenAPI document beside this file.
+
+`beltline modules import FILE --name {name}` puts a newer document in its place.
+"""
+
+from pathlib import Path
+
+from beltline.modules.openapi import modules_of
+
+modules = modules_of(Path(__file__).with_suffix(".openapi.json"), "{name}")
 '''

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from pathlib import Path
@@ -12,9 +13,13 @@ import typer
 from beltline.catalog.discovery import of_home
 from beltline.catalog.reference import page, reference_pages
 from beltline.catalog.schema import module_schema
-from beltline.cli.beginnings import MODULE, TEST
+from beltline.cli.beginnings import IMPORTED, MODULE, TEST
 from beltline.cli.console import HomeOption, JsonOption, fail, print_json, print_rows, say
+from beltline.definition.reading import format_of, read_document
+from beltline.definition.tree import Unreadable
 from beltline.home_files import read_home
+from beltline.modules.openapi.building import built
+from beltline.modules.openapi.reading import BadDocument, read_operations
 from beltline.settings import open_home
 
 app = typer.Typer(help="See the modules, and begin your own.", no_args_is_help=True)
@@ -67,6 +72,40 @@ def pages(
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
     say(f"{len(written)} files are written to {folder}")
+
+
+@app.command("import")
+def import_openapi(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An OpenAPI document, version 3.")],
+    name: Annotated[str, typer.Option("--name", help="What the modules' names begin with.")],
+    home: HomeOption = Path(),
+) -> None:
+    """Make a module of each operation of a service, from its OpenAPI document.
+
+    The document is kept in the home's `modules` folder; importing a newer one replaces it.
+    """
+    if not _NAME.fullmatch(name):
+        fail(f"{name!r} cannot begin the names of modules; write small letters and dashes", 2)
+    folder = open_home(home).path / "modules"
+    code = folder / f"{name.replace('-', '_')}.py"
+    if code.exists() and code.read_text(encoding="utf-8") != IMPORTED.format(name=name):
+        fail(f"{code} is there already, and is a module of its own; choose another --name")
+    try:
+        document = read_document(file.read_text(encoding="utf-8"), format_of(str(file)))
+        found = read_operations(document.data)
+        made = built(document.data, found, name)
+    except (OSError, UnicodeDecodeError, Unreadable, BadDocument) as wrong:
+        fail(f"{file}: {wrong}")
+    folder.mkdir(exist_ok=True)
+    kept = json.dumps(document.data, ensure_ascii=False, indent=1)
+    code.with_suffix(".openapi.json").write_text(f"{kept}\n", encoding="utf-8")
+    code.write_text(IMPORTED.format(name=name), encoding="utf-8")
+    for operation, reason in found.left_out.items():
+        say(f"left out: {operation}: {reason}")
+    say(f"{len(made)} modules of {found.title} {found.version} are in {code}:")
+    for module in made:
+        say(f"  {module.name}: {module.summary}")
+    say(f"their steps need a connection of the kind http, with the address {found.server or '…'}")
 
 
 @app.command("new")
