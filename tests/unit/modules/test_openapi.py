@@ -183,7 +183,7 @@ def test_documents_that_cannot_be_read(document: Any, reason: str) -> None:
     [
         ({"$ref": "http://127.0.0.1:1/schema.json"}, "127.0.0.1"),
         ({"type": "nothing"}, "nothing"),
-        ({"pattern": "("}, "pattern"),
+        ({"pattern": "("}, "regex"),
     ],
 )
 def test_a_schema_that_is_wrong_or_elsewhere_is_refused(
