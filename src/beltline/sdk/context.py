@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+
+from beltline.sdk.bounds import Bounds
+from beltline.sdk.files import Files
 
 
 class Secret:
@@ -40,6 +45,13 @@ class Connection(msgspec.Struct, frozen=True):
     address: str = ""
     secret: Secret | None = None
     options: dict[str, Any] = {}
+
+    def below(self, home: Path) -> Connection:
+        """The same, where an address is a relative file of SQLite: found from `home` on."""
+        before, is_file, file = self.address.partition("sqlite:///")
+        if before or not is_file or file.startswith("/"):
+            return self
+        return msgspec.structs.replace(self, address=f"sqlite:///{home.absolute()}/{file}")
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -112,6 +124,14 @@ class KeyValue(Protocol):
         """Sets the value; it is durable when this returns. `ttl_s` None keeps it for good."""
         ...
 
+    async def put_if_absent(
+        self, space: str, key: str, value: Any, *, ttl_s: float | None = None
+    ) -> Any:
+        """Sets the value unless there is a live one, and gives the one that is there then: that
+        of whoever came first, over all runs and nodes. Durable when this returns.
+        """
+        ...
+
     async def delete(self, space: str, key: str) -> bool:
         """Removes the value; tells whether there was a live one."""
         ...
@@ -138,8 +158,10 @@ class Context:
     __slots__ = (
         "_new_log",
         "attempt",
+        "bounds",
         "connection",
         "deadline_ms",
+        "files",
         "http",
         "memory",
         "run",
@@ -147,7 +169,7 @@ class Context:
         "visit",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one is made for every call: no object in between
         self,
         run: str,
         step: str,
@@ -158,6 +180,8 @@ class Context:
         http: Http,
         memory: KeyValue,
         log: Callable[[str, str], Logger],
+        files: Files,
+        bounds: Bounds,
     ) -> None:
         self.run = run
         self.step = step
@@ -168,11 +192,17 @@ class Context:
         self.http = http
         self.memory = memory
         self._new_log = log
+        self.files = files
+        self.bounds = bounds
 
     @property
     def key(self) -> str:
         """The idempotency key: the same for every attempt of the visit, and for no other."""
         return idempotency_key(self.run, self.step, self.visit)
+
+    def time_left_s(self) -> float:
+        """The seconds until the deadline, by the clock of this machine; 0 when it has passed."""
+        return max(0.0, self.deadline_ms / 1_000 - time.time())
 
     @property
     def log(self) -> Logger:

@@ -208,7 +208,9 @@ async def _new_token(store: Store, role: str) -> str:
 
 def _around(store: Any, clock: ManualClock) -> Surroundings:
     unused: Any = None  # the modules of the tests ask for nothing outside
-    return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
+    return Surroundings(
+        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused
+    )
 
 
 def _transport(

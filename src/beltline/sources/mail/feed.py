@@ -22,8 +22,8 @@ import structlog
 
 from beltline.core.limits import Limits
 from beltline.definition.mail import MailWay, ThenDelete, ThenMove, ThenSeen
+from beltline.engine.attachments import Attachment, BlobStore
 from beltline.sources.account import Connect, server_of
-from beltline.sources.attachments import Attachment, BlobStore
 from beltline.sources.door import Door, FeedTrouble, Offering
 from beltline.sources.json_body import canonical
 from beltline.sources.mail.mailbox import SCHEMES, Mailbox, MailboxRefused, Trust, open_mailbox

@@ -1,0 +1,57 @@
+"""The connections of a home with their secrets, as handlers and sources are given them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from beltline.definition.connection import ConnectionFile
+from beltline.engine.contract import CalledConnection
+from beltline.logs import Redaction
+from beltline.sdk import Connection, Secret
+from beltline.settings import secret_reader
+
+
+class Connections:
+    """The connections of a home with their secrets filled in, as handlers are given them."""
+
+    def __init__(
+        self, files: Mapping[str, ConnectionFile], redaction: Redaction, home: Path
+    ) -> None:
+        self._files = files
+        self._home = home
+        self._redaction = redaction
+        self._secret = secret_reader()
+        self._ready: dict[str, Connection] = {}
+
+    def get(self, name: str) -> Connection | None:
+        """The connection; None where there is none. Raises `SettingsError` for a secret that is
+        not set, which fails the step that needs it and no other.
+        """
+        ready = self._ready.get(name)
+        file = self._files.get(name)
+        if ready is not None or file is None:
+            return ready
+        secret = None if file.secret is None else self.secret(file.secret.name)
+        ready = Connection(
+            name=file.name,
+            kind=file.kind,
+            address=file.address,
+            secret=None if secret is None else Secret(secret),
+            options={"private_addresses": file.private_addresses, "user": file.user},
+        ).below(self._home)
+        self._ready[name] = ready
+        return ready
+
+    def secret(self, name: str) -> str:
+        """The value of a secret, which no log line shows from here on. Raises `SettingsError`."""
+        value = self._secret(name)
+        self._redaction.add(value)
+        return value
+
+    def told(self, name: str) -> CalledConnection | None:
+        """What a worker is told of the connection: not its secret. None where there is none."""
+        file = self._files.get(name)
+        if file is None:
+            return None
+        return CalledConnection(file.name, file.kind, file.address, file.user)
