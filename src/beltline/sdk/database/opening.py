@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from beltline.sdk.context import Connection
 CONNECT_S = 20
 # The database ends a statement by itself; where it has gone silent, the client gives up after this.
 SILENT_S = 5
+_WHOLE_FROM_S = 2
 # How many steps of SQLite's machine pass between two looks at the time: about a millisecond.
 _SQLITE_STEPS = 20_000
 _DRIVERS = {
@@ -66,13 +67,9 @@ def engine_of(connection: Connection, *, writes: bool, timeout_s: float) -> Engi
             return create_engine("sqlite://", creator=opens, poolclass=NullPool)
         user = str(connection.options.get("user") or "")
         secret = None if connection.secret is None else connection.secret.reveal()
-        url = url.set(
-            drivername=_DRIVERS.get(url.drivername, url.drivername),
-            username=user or None,
-            password=secret,
-        )
-        arguments = _arguments(url, writes, timeout_s)
-        return create_engine(url, poolclass=NullPool, connect_args=arguments)
+        # Whole seconds, so that calls with nearly the same time left have one engine.
+        whole_s = float(math.floor(timeout_s)) if timeout_s >= _WHOLE_FROM_S else timeout_s
+        return _server_engine(connection.address, user, secret, writes, whole_s)
     except NoSuchModuleError as wrong:
         raise NoDatabase(
             f"no database is known by the address of the connection {connection.name!r}: write"
@@ -84,6 +81,22 @@ def engine_of(connection: Connection, *, writes: bool, timeout_s: float) -> Engi
         raise NoDatabase(
             f"the address of the connection {connection.name!r} is none of a database"
         ) from wrong
+
+
+@lru_cache(maxsize=64)
+def _server_engine(
+    address: str, user: str, secret: str | None, writes: bool, timeout_s: float
+) -> Engine:
+    """An engine asks a server about its version and ways at its first connection: it is kept for
+    the next, which spares most of the work of a short query. It holds no connection.
+    """
+    url = make_url(address)
+    url = url.set(
+        drivername=_DRIVERS.get(url.drivername, url.drivername),
+        username=user or None,
+        password=secret,
+    )
+    return create_engine(url, poolclass=NullPool, connect_args=_arguments(url, writes, timeout_s))
 
 
 def _open_sqlite(file: str, writes: bool, timeout_s: float) -> sqlite3.Connection:
