@@ -1,15 +1,15 @@
 """All that a module's author imports: `from beltline.sdk import Config, Module, field, Retry`."""
 
+from beltline.sdk.client import Client, ClientFailed
+from beltline.sdk.connection import Connection, Secret
 from beltline.sdk.context import (
     AnswerTooLarge,
-    Connection,
     Context,
     Http,
     HttpFailed,
     HttpResponse,
     KeyValue,
     Logger,
-    Secret,
 )
 from beltline.sdk.declaration import Config, Example, Module, Output, field
 from beltline.sdk.duration import Duration, duration_s
@@ -17,6 +17,8 @@ from beltline.sdk.outcome import Reject, Retry
 
 __all__ = [
     "AnswerTooLarge",
+    "Client",
+    "ClientFailed",
     "Config",
     "Connection",
     "Context",

@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 import structlog
 
+from beltline.clients.account import Connect, server_of
 from beltline.core.limits import Limits
 from beltline.definition.mail import MailWay, ThenDelete, ThenMove, ThenSeen
-from beltline.sources.account import Connect, server_of
 from beltline.sources.attachments import Attachment, BlobStore
 from beltline.sources.door import Door, FeedTrouble, Offering
 from beltline.sources.json_body import canonical

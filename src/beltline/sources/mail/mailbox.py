@@ -19,8 +19,8 @@ from imap_tools.errors import UnexpectedCommandStatusError
 from imap_tools.mailbox import BaseMailBox
 from imap_tools.utils import encode_folder
 
+from beltline.clients.account import Misconfigured, Server
 from beltline.definition.mail import MailFilter
-from beltline.sources.account import Misconfigured, Server
 from beltline.sources.door import FeedTrouble
 
 # IMAP without TLS is not spoken: `imap://` begins in the clear and goes over to TLS before the
