@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-import nats
 from nats.aio.client import Client as Line
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
@@ -48,17 +47,23 @@ async def connect_nats(
         login = {"user": server.user, "password": server.secret}
     elif server.secret:
         login = {"token": server.secret}
-    return await nats.connect(
-        f"{'tls' if server.tls else 'nats'}://{server.authority}",
-        name=name,
-        allow_reconnect=False,
-        max_reconnect_attempts=1,  # counts for the first connection, too: 60 otherwise
-        reconnect_time_wait=0,
-        connect_timeout=int(CONNECT_S),
-        error_cb=on_error,
-        tls=ssl.create_default_context() if server.tls else None,
-        **login,
-    )
+    line = Line()
+    try:
+        await line.connect(
+            f"{'tls' if server.tls else 'nats'}://{server.authority}",
+            name=name,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # counts for the first connection, too: 60 otherwise
+            reconnect_time_wait=0,
+            connect_timeout=int(CONNECT_S),
+            error_cb=on_error,
+            tls=ssl.create_default_context() if server.tls else None,
+            **login,
+        )
+    except BaseException:
+        await line.close()  # where it was not let in, its socket is open still
+        raise
+    return line
 
 
 class NatsPublisher:
