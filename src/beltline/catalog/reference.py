@@ -26,6 +26,7 @@ _CATEGORIES = {
     "memory": "Memory",
     "http": "HTTP",
     "crm": "CRM",
+    "channel": "Channels",
     "queue": "Queues",
     "log": "Log",
     "site": "This site's own",
