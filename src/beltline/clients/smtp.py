@@ -6,8 +6,10 @@ MAIL ──> RCPT, each ──> all taken? ── yes ──> DATA ──> its a
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
+from typing import cast
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import (
@@ -36,7 +38,7 @@ class SmtpLine:
 
     def __init__(self, client: SMTP) -> None:
         self._client = client
-        self._transport = client.transport
+        self._transport = cast(asyncio.Transport, client.transport)
         self._is_doubtful = False
 
     def is_open(self) -> bool:
@@ -52,8 +54,7 @@ class SmtpLine:
             pass  # it is left in any case
         finally:
             self._client.close()
-            if self._transport is not None:
-                self._transport.abort()  # a TLS line would wait for the other side's farewell
+            self._transport.abort()  # a TLS line would wait for the other side's farewell
 
     async def send(self, sender: str, recipients: Sequence[str], mail: bytes) -> str:
         """Gives a mail to the server, for all of the recipients or for none. Returns what the

@@ -14,7 +14,7 @@ from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from beltline.sdk import (
     ClientFailed,
@@ -159,7 +159,7 @@ def _addresses(given: str | Sequence[str], name: str) -> list[Address]:
 
 
 def _address(text: str, name: str) -> Address:
-    header = _HEADERS("To", text)
+    header: Any = _HEADERS("To", text)  # its class is made for the name
     if header.defects or len(header.addresses) != 1 or not text.isprintable():
         raise ValueError(f"`{name}` holds {text[:100]!r}, which is not one address")
     one = header.addresses[0]
