@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from beltline.catalog.connection_tests import Examination, check_connection
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.egress.client import OutgoingClient
@@ -21,7 +22,7 @@ from beltline.engine.ports import Clock, Mailbox, Store
 from beltline.engine.workers import Workers
 from beltline.home_files import HomeFiles
 from beltline.logs import Redaction, run_logger
-from beltline.sdk import Connection, Secret
+from beltline.sdk import Connection, Http, Secret
 from beltline.settings import SettingsError, secret_reader
 from beltline.transports.event import EventTransport, Surroundings
 from beltline.transports.http import HttpTransport, WorkerSurroundings
@@ -61,6 +62,20 @@ class Connections:
         value = self._secret(name)
         self._redaction.add(value)
         return value
+
+    async def test(self, name: str, http: Http) -> Examination:
+        """Connects as handlers would, and tells what came of it. Raises `LookupError` where there
+        is no connection of this name, and `NoTest` where its kind has no test.
+        """
+        try:
+            connection = self.get(name)
+        except SettingsError as wrong:
+            return Examination(False, str(wrong))
+        if connection is None:
+            known = ", ".join(sorted(self._files)) or "none"
+            raise LookupError(f"there is no connection {name[:200]!r}; there are: {known}")
+        tested = await check_connection(connection, http)
+        return Examination(tested.ok, self._redaction.clean(tested.found))
 
     def told(self, name: str) -> CalledConnection | None:
         """What a worker is told of the connection: not its secret. None where there is none."""

@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from beltline.clients.account import CONNECT_S, server_of, unreachable, words
-from beltline.sdk import Client, ClientFailed, Connection
+from beltline.sdk import Client, ClientFailed, Connection, ConnectionKind, Http
 
 SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
 KEEPALIVE_S = 30
@@ -177,6 +177,18 @@ async def _open(connection: Connection, *, protocol: str) -> MqttPublisher:
     return await MqttPublisher(client, is_5=protocol == "5").open(connection)
 
 
+async def _check(connection: Connection, _http: Http) -> str:
+    """Tries the newer version first: a broker that does not speak it hangs up."""
+    try:
+        protocol, line = "5", await _open(connection, protocol="5")
+    except ClientFailed as failed:
+        if failed.permanent:
+            raise
+        protocol, line = "3.1.1", await _open(connection, protocol="3.1.1")
+    await line.close()
+    return f"a broker of MQTT {protocol} lets the account in"
+
+
 def publisher(protocol: str) -> Client[MqttPublisher]:
     """The client that speaks this version of MQTT: `5` or `3.1.1`."""
     return Client(
@@ -185,3 +197,6 @@ def publisher(protocol: str) -> Client[MqttPublisher]:
         close=MqttPublisher.close,
         is_open=MqttPublisher.is_open,
     )
+
+
+kind = ConnectionKind(name="mqtt", check=_check)

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
 from beltline.clients.account import CONNECT_S, server_of, unreachable, words
-from beltline.sdk import Client, ClientFailed, Connection
+from beltline.sdk import Client, ClientFailed, Connection, ConnectionKind, Http
 
 SCHEMES = {"nats": (4222, False), "tls": (4222, True)}
 MESSAGE_ID = "Nats-Msg-Id"
@@ -133,6 +133,26 @@ class NatsPublisher:
             raise ClientFailed(f"NATS did not confirm the message: {words(lost)}") from lost
         return Stored(told.stream, told.seq, bool(told.duplicate))
 
+    async def describe(self) -> str:
+        """What is at the other end. Raises `ClientFailed`."""
+        try:
+            account = await self._stream.account_info()
+        except (NatsError, TimeoutError) as wrong:
+            raise ClientFailed(
+                f"NATS {self._line.connected_server_version} lets us in, and has no JetStream for"
+                f" this account: {words(wrong)}"
+            ) from wrong
+        version = self._line.connected_server_version
+        return f"NATS {version} with JetStream, which has {account.streams} streams"
+
+
+async def _check(connection: Connection, _http: Http) -> str:
+    line = await _open(connection)
+    try:
+        return await line.describe()
+    finally:
+        await line.close()
+
 
 async def _open(connection: Connection) -> NatsPublisher:
     return await NatsPublisher().open(connection)
@@ -144,3 +164,4 @@ PUBLISHER = Client(
     close=NatsPublisher.close,
     is_open=NatsPublisher.is_open,
 )
+kind = ConnectionKind(name="nats", check=_check)

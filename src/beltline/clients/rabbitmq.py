@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
@@ -18,7 +19,7 @@ from aio_pika.exceptions import (
 )
 
 from beltline.clients.account import CONNECT_S, server_of, unreachable, words
-from beltline.sdk import Client, ClientFailed, Connection
+from beltline.sdk import Client, ClientFailed, Connection, ConnectionKind, Http
 
 _NO_RIGHT = "ACCESS_REFUSED"
 SCHEMES = {"amqp": (5672, False), "amqps": (5671, True)}
@@ -62,6 +63,14 @@ class RabbitPublisher:
     async def close(self) -> None:
         """Leaves."""
         await self._connection.close()
+
+    async def describe(self) -> str:
+        """What is at the other end."""
+        async with self._connection.channel():
+            pass  # the virtual host is this account's
+        transport: Any = self._connection.transport
+        told = transport.connection.server_properties
+        return f"{told.get('product', 'a broker')} {told.get('version', '')} lets the account in"
 
     async def publish(
         self,
@@ -121,6 +130,14 @@ def _named(exchange: str) -> str:
     return f"exchange {exchange!r}" if exchange else "the default exchange"
 
 
+async def _check(connection: Connection, _http: Http) -> str:
+    line = await _open(connection)
+    try:
+        return await line.describe()
+    finally:
+        await line.close()
+
+
 async def _open(connection: Connection) -> RabbitPublisher:
     try:
         return RabbitPublisher(await connect_rabbitmq(connection, name="beltline"))
@@ -138,3 +155,4 @@ PUBLISHER = Client(
     close=RabbitPublisher.close,
     is_open=RabbitPublisher.is_open,
 )
+kind = ConnectionKind(name="rabbitmq", check=_check)

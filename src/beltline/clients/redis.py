@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as LineBroken
 from redis.exceptions import TimeoutError as NoAnswer
 
 from beltline.clients.account import CONNECT_S, Misconfigured, server_of, unreachable, words
-from beltline.sdk import Client, ClientFailed, Connection
+from beltline.sdk import Client, ClientFailed, Connection, ConnectionKind, Http
 
 SCHEMES = {"redis": (6379, False), "rediss": (6379, True)}
 _ANSWER_S = 20.0
@@ -79,6 +79,14 @@ class RedisPublisher:
     async def close(self) -> None:
         """Leaves."""
         await self._client.aclose()
+
+    async def describe(self) -> str:
+        """What is at the other end."""
+        try:
+            about = await self._client.info("server")
+        except NoPermissionError:
+            return "Redis lets the account in"
+        return f"Redis {about.get('redis_version', '')} lets the account in"
 
     async def add(
         self,
@@ -150,9 +158,18 @@ async def _open(connection: Connection) -> RedisPublisher:
     return RedisPublisher(client)
 
 
+async def _check(connection: Connection, _http: Http) -> str:
+    line = await _open(connection)
+    try:
+        return await line.describe()
+    finally:
+        await line.close()
+
+
 PUBLISHER = Client(
     name="redis-publisher",
     open=_open,
     close=RedisPublisher.close,
     is_open=RedisPublisher.is_open,
 )
+kind = ConnectionKind(name="redis", check=_check)

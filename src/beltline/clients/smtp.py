@@ -21,7 +21,7 @@ from aiosmtplib.errors import (
 )
 
 from beltline.clients.account import CONNECT_S, Misconfigured, server_of, unreachable, words
-from beltline.sdk import Client, ClientFailed, Connection
+from beltline.sdk import Client, ClientFailed, Connection, ConnectionKind, Http
 
 # SMTP without TLS is not spoken: `smtp://` begins in the clear and goes over to TLS (STARTTLS)
 # before the password and the mail are sent.
@@ -55,6 +55,11 @@ class SmtpLine:
         finally:
             self._client.close()
             self._transport.abort()  # a TLS line would wait for the other side's farewell
+
+    def describe(self) -> str:
+        """What is at the other end."""
+        most = self._most_bytes()
+        return "a mail server that takes mails" + (f" of up to {most} bytes" if most else "")
 
     async def send(self, sender: str, recipients: Sequence[str], mail: bytes) -> str:
         """Gives a mail to the server, for all of the recipients or for none. Returns what the
@@ -154,6 +159,15 @@ async def open_smtp(connection: Connection) -> SmtpLine:
     return SmtpLine(client)
 
 
+async def _check(connection: Connection, _http: Http) -> str:
+    line = await open_smtp(connection)
+    try:
+        logged_in = " and lets the account in" if connection.options.get("user") else ""
+        return f"{line.describe()}{logged_in}"
+    finally:
+        await line.close()
+
+
 SENDER = Client(
     name="smtp-sender",
     open=open_smtp,
@@ -162,3 +176,4 @@ SENDER = Client(
     is_shared=False,
     idle_s=30.0,  # mail servers end lines that are silent, after some minutes
 )
+kind = ConnectionKind(name="smtp", check=_check)

@@ -2,6 +2,7 @@
 
 from beltline.sdk.client import Client, ClientFailed
 from beltline.sdk.connection import Connection, Secret
+from beltline.sdk.connection_kind import ConnectionKind
 from beltline.sdk.context import (
     AnswerTooLarge,
     Context,
@@ -21,6 +22,7 @@ __all__ = [
     "ClientFailed",
     "Config",
     "Connection",
+    "ConnectionKind",
     "Context",
     "Duration",
     "Example",
