@@ -40,7 +40,7 @@ def far() -> Far:
 
 
 @pytest.fixture
-def stage(far: Far, monkeypatch: pytest.MonkeyPatch) -> Stage:
+async def stage(far: Far, monkeypatch: pytest.MonkeyPatch) -> Stage:
     async def uses(config: NumberConfig, context: Context) -> dict[str, Any]:
         async with context.client(far.client) as client:
             return {"client": client}
