@@ -22,7 +22,8 @@ import structlog
 
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
-from beltline.carriage import Connections, carriage_of
+from beltline.carriage import carriage_of
+from beltline.connections import Connections
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
@@ -242,9 +243,9 @@ def _construct(
     limits = home.settings.effective_limits()
     clock = SystemClock()
     mailbox = AsyncioMailbox()
-    connections = Connections(files.connections, redaction)
+    connections = Connections(files.connections, redaction, home.path)
     blobs = BlobFolder(home.data / "blobs")
-    carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, limits)
+    carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
     processes = ProcessBook(
         store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )

@@ -20,8 +20,8 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from beltline import __version__
-from beltline.carriage import Connections
 from beltline.catalog.catalog import Catalog
+from beltline.connections import Connections
 from beltline.core.duration import DurationError, parse_moment_ms
 from beltline.core.inputs import Answer, Answered
 from beltline.core.limits import Limits
@@ -42,7 +42,7 @@ from beltline.engine.contract import (
 from beltline.engine.ports import Clock, Dispatched, Posted
 from beltline.logs import run_logger
 from beltline.loop import AsyncioMailbox
-from beltline.sdk import Connection, KeyValue, Reject, Retry
+from beltline.sdk import Connection, FileRef, KeyValue, NoFile, OpenFile, Reject, Retry
 from beltline.transports.event import EventTransport, Surroundings
 
 _STATUSES = {"input": 422, "module": 404}
@@ -67,6 +67,17 @@ class NoMemory:
         """Refused."""
         raise _no_memory(space, key)
 
+    async def put_if_absent(
+        self,
+        space: str,
+        key: str,
+        value: Any,  # noqa: ARG002 - the same
+        *,
+        ttl_s: float | None = None,  # noqa: ARG002 - the same
+    ) -> Any:
+        """Refused."""
+        raise _no_memory(space, key)
+
     async def delete(self, space: str, key: str) -> bool:
         """Refused."""
         raise _no_memory(space, key)
@@ -77,6 +88,23 @@ def _no_memory(space: str, key: str) -> RuntimeError:
         f"a worker has no memory, so {key[:100]!r} of {space[:100]!r} cannot be asked for: write"
         " `remember` and `recall` as steps"
     )
+
+
+class NoFiles:
+    """The files of requests lie beside the hub, which a worker does not reach."""
+
+    async def open(self, ref: FileRef) -> OpenFile:
+        """Refused."""
+        raise NoFile(f"a worker has no files of the hub, so {ref.blob[:100]!r} cannot be read here")
+
+    async def keep(
+        self,
+        content: bytes,  # noqa: ARG002 - the shape of `sdk.Files`
+        name: str,
+        type: str,  # noqa: ARG002 - the same
+    ) -> FileRef:
+        """Refused."""
+        raise NoFile(f"a worker keeps no files, so {name[:100]!r} cannot be given back as one")
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -109,7 +137,7 @@ class Worker:
         self._mailbox = AsyncioMailbox()
         self._transport = EventTransport(
             catalog.invocation,
-            Surroundings(OutgoingClient, memory, run_logger, self._connection),
+            Surroundings(OutgoingClient, memory, run_logger, self._connection, NoFiles()),
             self._mailbox,
             limits,
         )

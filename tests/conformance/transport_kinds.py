@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from beltline.carriage import Connections
 from beltline.catalog.catalog import Binding, Catalog
+from beltline.connections import Connections
 from beltline.core.limits import Limits
 from beltline.core.model import Step
 from beltline.core.template import compile_value
@@ -288,7 +289,7 @@ class _House:
     async def open(self) -> None:
         worker = Worker(
             Catalog(modules_of(self._stand.gate)),
-            Connections({}, Redaction()),
+            Connections({}, Redaction(), Path()),
             self._stand.clock,
             self._limits,
             name="the suite",
@@ -317,7 +318,7 @@ async def _house(stand: Stand, limits: Limits) -> AsyncIterator[_House]:
 def _surroundings() -> Surroundings:
     unused: Any = None  # the modules of the suite ask for nothing outside
     log: Callable[[str, str], Logger] = lambda run, step: unused  # noqa: E731 - its type is told
-    return Surroundings(OutgoingClient, unused, log, lambda name: None)
+    return Surroundings(OutgoingClient, unused, log, lambda name: None, unused)
 
 
 KINDS: dict[str, Callable[[Limits], AbstractAsyncContextManager[Stand]]] = {

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from beltline.sdk import Connection, Context, Reject, Retry
+from beltline.sdk.testing import BOUNDS, Files, Lines, Memory, PreparedHttp
 from beltline.transports.kept_clients import KeptClients
 from tests.unit.catalog.shipped import SHIPPED
-from tests.unit.modules.fakes import Lines, Memory, PreparedHttp
 
 
 class Calls:
@@ -17,6 +17,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.clients = KeptClients()
+        self.files = Files()
 
     async def __call__(
         self, name: str, account: Connection | None, *, run: str = "run-1", **config: Any
@@ -25,9 +26,7 @@ class Calls:
         module = SHIPPED[name.replace("-", "_")]
         context = Context(
             *(run, "step-1", 1, 1, 0, account),
-            PreparedHttp(),
-            Memory(),
-            lambda run, step: Lines(),
+            *(PreparedHttp(), Memory(), lambda run, step: Lines(), self.files, BOUNDS),
             self.clients,
         )
         handler: Any = module.handler

@@ -137,6 +137,31 @@ async def test_a_mail_arrives_whole(server: Postfix, mail_server: Dovecot, call:
         assert html.get_content().strip() == "<p>Спасибо!</p>"
 
 
+async def test_files_of_the_document_go_along(
+    server: Postfix, mail_server: Dovecot, call: Calls
+) -> None:
+    scan = call.files.put(bytes(range(256)) * 20, "скан.png", "image/png")
+    note = call.files.put("да".encode(), "note.txt", "text/plain")
+    files = [{"blob": one.blob, "name": one.name, "type": one.type} for one in (scan, note)]
+    there = account(server.address)
+    await call("mail.send", there, **MAIL, to=f"anna8@{DOMAIN}", attachments=files)
+    [mail] = await received(mail_server, "anna8")
+    parts: list[Any] = list(mail.iter_attachments())
+    assert [(one.get_filename(), one.get_content_type()) for one in parts] == [
+        ("скан.png", "image/png"),
+        ("note.txt", "application/octet-stream"),
+    ]
+    assert [one.get_content() for one in parts] == [bytes(range(256)) * 20, "да".encode()]
+    lost = [{"blob": "sha256:" + "0" * 64}]
+    gone = await call("mail.send", there, **MAIL, to=f"anna8@{DOMAIN}", attachments=lost)
+    assert isinstance(gone, Reject)
+    assert "there is no file sha256:000" in gone.reason
+    large = [files[0], {"blob": call.files.put(b"x" * 64_000).blob}]
+    over = await call("mail.send", there, **MAIL, to=f"anna8@{DOMAIN}", attachments=large)
+    assert isinstance(over, Reject)
+    assert "limit module_file_bytes" in over.reason
+
+
 async def test_a_repeat_is_the_same_mail_again(
     server: Postfix, mail_server: Dovecot, call: Calls
 ) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from beltline.carriage import Connections
 from beltline.catalog.catalog import Catalog
 from beltline.catalog.discovery import installed
 from beltline.composition import publish_files, running_hub
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
 from beltline.engine.inspection import inspect
 from beltline.engine.records import NewRequest
@@ -60,7 +60,7 @@ async def worker(home: Path) -> AsyncIterator[str]:
     files = read_home(open_home(home))
     made = Worker(
         Catalog(one for one in installed().modules if one.handler is not None),
-        Connections(files.connections, Redaction()),
+        Connections(files.connections, Redaction(), home),
         SystemClock(),
         PRODUCTION,
         name="examples",

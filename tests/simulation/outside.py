@@ -16,7 +16,7 @@ import msgspec
 from beltline.core.events import Error
 from beltline.core.inputs import Answer, Answered, AttemptFailed, Deferred
 from beltline.engine.ports import Dispatched, Posted
-from beltline.sdk.context import Context
+from beltline.sdk.context import idempotency_key
 from tests.simulation.options import Options
 from tests.simulation.record import Record, Seen
 from tests.simulation.scheduler import Scheduler
@@ -146,15 +146,4 @@ class SimulatedTransport:
 
 def _key_of(call: Dispatched) -> str:
     """The idempotency key as the sdk gives it to a handler."""
-    nothing: Any = None
-    return Context(
-        run=call.run,
-        step=call.call.step.id,
-        visit=call.call.visit,
-        attempt=call.call.attempt,
-        deadline_ms=call.call.deadline,
-        connection=None,
-        http=nothing,
-        memory=nothing,
-        log=nothing,
-    ).key
+    return idempotency_key(call.run, call.call.step.id, call.call.visit)

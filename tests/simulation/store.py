@@ -421,6 +421,19 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
             lambda: self._disk.values.__setitem__(joined(space, key), (value, expires_at))
         )
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        def put() -> bytes:
+            found = self._disk.values.get(joined(space, key))
+            if found is None or (found[1] is not None and found[1] <= now):
+                self._disk.values[joined(space, key)] = (value, expires_at)
+                return value
+            return found[0]
+
+        first: bytes = await self._write(put)
+        return first
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         found = await self._write(lambda: self._disk.values.pop(joined(space, key), None))
         return found is not None and (found[1] is None or found[1] > now)

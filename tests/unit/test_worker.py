@@ -6,12 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from beltline.carriage import Connections
 from beltline.catalog.catalog import Catalog
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
 from beltline.logs import Redaction
 from beltline.loop import SystemClock
@@ -40,7 +41,7 @@ def event(module: str = "echo@1", deadline_s: int = 30, **more: Any) -> bytes:
 async def worker(gate: Gate | None = None, **more: Any) -> AsyncIterator[Worker]:
     made = Worker(
         Catalog(modules_of(gate or Gate())),
-        Connections({}, Redaction()),
+        Connections({}, Redaction(), Path()),
         SystemClock(),
         PRODUCTION,
         name="tests 1",

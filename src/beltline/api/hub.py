@@ -11,6 +11,7 @@ from beltline.catalog.connection_tests import Examination
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
+from beltline.engine.attachments import BlobStore
 from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers, holds_back
 from beltline.engine.callbacks import Callbacks
@@ -21,7 +22,6 @@ from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
-from beltline.sources.attachments import BlobStore
 from beltline.sources.door import Door
 from beltline.sources.feeding import Feeds
 from beltline.sources.notes import Notes

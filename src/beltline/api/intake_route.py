@@ -30,6 +30,7 @@ from beltline.core.model import Process
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
+from beltline.engine.attachments import Attachment
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
@@ -37,7 +38,6 @@ from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.release_plan import drained_at
 from beltline.engine.releaser import release_now
 from beltline.engine.work import Accepted, Refused
-from beltline.sources.attachments import Attachment
 from beltline.sources.headers import Headers
 from beltline.sources.refusal import RequestRefused, SecretMissing
 from beltline.sources.request import new_request

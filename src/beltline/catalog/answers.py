@@ -128,4 +128,7 @@ def unknown(call: Dispatched) -> AttemptFailed:
 def raised(call: Dispatched, error: BaseException) -> AttemptFailed:
     """A handler raised, which counts as a failure like any other."""
     name, text = type(error).__name__, _text_of(error)
+    if isinstance(error, ModuleNotFoundError):  # trying again installs nothing
+        message = f"the library {error.name} is not installed where the module runs"
+        return failed(call, "module", message, final=True)
     return failed(call, "exception", f"{name}: {text}" if text else name, final=False)

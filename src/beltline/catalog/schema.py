@@ -26,10 +26,10 @@ def output_schema(module: Module[Any, Any]) -> dict[str, Any]:
 def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
     """All of a module that can be shown, as plain JSON data.
 
-    `{name, version, summary, description, category, icon, effect, connection, engine, config,
-    output, examples}`: `engine` holds for a step that the hub itself runs, `config` and `output`
-    are JSON Schemas, an example is `{title, with, result}`, its result null where it depends on
-    the outside.
+    `{name, version, summary, description, category, icon, effect, on_repeat, connection, engine,
+    config, output, examples}`: `engine` holds for a step that the hub itself runs, `config` and
+    `output` are JSON Schemas, an example is `{title, with, result}`, its result null where it
+    depends on the outside.
     """
     return {
         "name": module.name,
@@ -39,6 +39,7 @@ def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
         "category": module.category,
         "icon": module.icon,
         "effect": module.effect,
+        "on_repeat": module.on_repeat,
         "connection": module.connection,
         "engine": module.handler is None,
         "config": config_schema(module),

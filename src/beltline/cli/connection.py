@@ -45,12 +45,13 @@ def run_test(
 
 
 async def _test(name: str, path: Path) -> Examination:
-    from beltline.carriage import Connections
+    from beltline.connections import Connections
     from beltline.egress.client import OutgoingClient
     from beltline.home_files import read_home
     from beltline.logs import Redaction
     from beltline.settings import open_home
 
-    files = read_home(open_home(path))
+    home = open_home(path)
+    files = read_home(home)
     async with OutgoingClient() as http:
-        return await Connections(files.connections, Redaction()).test(name, http)
+        return await Connections(files.connections, Redaction(), home.path).test(name, http)

@@ -18,10 +18,10 @@ import typer
 import uvicorn
 import uvloop
 
-from beltline.carriage import Connections
 from beltline.catalog.catalog import Catalog, CatalogError
 from beltline.catalog.discovery import of_file, of_package
 from beltline.cli.console import EXIT_USAGE, HomeOption, fail, say
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
 from beltline.home_files import read_home
 from beltline.logs import Redaction, configure_logs
@@ -58,7 +58,8 @@ def worker(
     redaction = Redaction()
     configure_logs(redaction)
     catalog = _catalog(modules)
-    connections = Connections(read_home(open_home(home)).connections, redaction)
+    where = open_home(home)
+    connections = Connections(read_home(where).connections, redaction, where.path)
     make = partial(
         Worker,
         catalog,

@@ -219,6 +219,14 @@ class Store(BufferStore, VerdictStore, Protocol):
         """Remembers a JSON value."""
         ...
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        """Remembers a JSON value unless there is one that has not expired; gives the one that is
+        there now, which is that of whoever came first, over all nodes.
+        """
+        ...
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         """Forgets it; tells whether there was one that had not expired."""
         ...

@@ -289,6 +289,10 @@ module = Module(
     category="http",
     icon="globe",
     effect="at-least-once",
+    on_repeat=(
+        "It sends the request again, with the same `Idempotency-Key` (but for GET, HEAD and"
+        " OPTIONS). A receiver that does not look at the key does it again."
+    ),
     config=HttpRequestConfig,
     output=HttpRequestOutput,
     handler=send,

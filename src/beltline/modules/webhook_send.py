@@ -168,8 +168,11 @@ module = Module(
         " one can be exchanged without losing a message. A status of 2xx within 20 s means"
         " delivered. 410 (the receiver wants no more) and 3xx (it has moved; redirects are not"
         " followed) end the visit; any other answer, and none, is tried again by the step's"
-        " policy, not before `Retry-After`. A repeat has the same `webhook-id` and the same body,"
-        " with a new time and signature: receivers tell it by the id."
+        " policy, not before `Retry-After`."
+    ),
+    on_repeat=(
+        "It has the same `webhook-id` and the same body, with a new time and signature: receivers"
+        " tell it by the id."
     ),
     category="http",
     icon="webhook",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,3 +38,10 @@ class Connection(msgspec.Struct, frozen=True):
     address: str = ""
     secret: Secret | None = None
     options: dict[str, Any] = {}
+
+    def below(self, home: Path) -> Connection:
+        """The same, where an address is a relative file of SQLite: found from `home` on."""
+        before, is_file, file = self.address.partition("sqlite:///")
+        if before or not is_file or file.startswith("/"):
+            return self
+        return msgspec.structs.replace(self, address=f"sqlite:///{home.absolute()}/{file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
@@ -10,8 +11,10 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from beltline.sdk.bounds import Bounds
 from beltline.sdk.client import Client, ClientFailed, Clients
 from beltline.sdk.connection import Connection
+from beltline.sdk.files import Files
 
 T = TypeVar("T")
 
@@ -86,6 +89,14 @@ class KeyValue(Protocol):
         """Sets the value; it is durable when this returns. `ttl_s` None keeps it for good."""
         ...
 
+    async def put_if_absent(
+        self, space: str, key: str, value: Any, *, ttl_s: float | None = None
+    ) -> Any:
+        """Sets the value unless there is a live one, and gives the one that is there then: that
+        of whoever came first, over all runs and nodes. Durable when this returns.
+        """
+        ...
+
     async def delete(self, space: str, key: str) -> bool:
         """Removes the value; tells whether there was a live one."""
         ...
@@ -113,8 +124,10 @@ class Context:
         "_clients",
         "_new_log",
         "attempt",
+        "bounds",
         "connection",
         "deadline_ms",
+        "files",
         "http",
         "memory",
         "run",
@@ -122,7 +135,7 @@ class Context:
         "visit",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one is made for every call: no object in between
         self,
         run: str,
         step: str,
@@ -133,6 +146,8 @@ class Context:
         http: Http,
         memory: KeyValue,
         log: Callable[[str, str], Logger],
+        files: Files,
+        bounds: Bounds,
         clients: Clients | None = None,
     ) -> None:
         self.run = run
@@ -144,12 +159,18 @@ class Context:
         self.http = http
         self.memory = memory
         self._new_log = log
+        self.files = files
+        self.bounds = bounds
         self._clients = clients
 
     @property
     def key(self) -> str:
         """The idempotency key: the same for every attempt of the visit, and for no other."""
         return idempotency_key(self.run, self.step, self.visit)
+
+    def time_left_s(self) -> float:
+        """The seconds until the deadline, by the clock of this machine; 0 when it has passed."""
+        return max(0.0, self.deadline_ms / 1_000 - time.time())
 
     @property
     def log(self) -> Logger:

@@ -19,7 +19,7 @@ from beltline.definition.answer import SlackChallenge
 from beltline.definition.source import Source
 from beltline.definition.verify import VerifyBitrix24, VerifyStandardWebhooks
 from beltline.definition.webhook import WebhookWay
-from beltline.sources.attachments import Attachment
+from beltline.engine.attachments import Attachment
 from beltline.sources.bitrix24_form import without_tokens
 from beltline.sources.bodies import FORM, JSON, MULTIPART, kind_of_body, read_body
 from beltline.sources.compression import uncompressed

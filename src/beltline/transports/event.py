@@ -29,7 +29,7 @@ from beltline.catalog.parameters import explain
 from beltline.core.inputs import Answer
 from beltline.core.limits import Limits
 from beltline.engine.ports import Dispatched, Mailbox, Posted
-from beltline.sdk import Connection, Context, Http, KeyValue, Logger
+from beltline.sdk import Bounds, Connection, Context, Files, Http, KeyValue, Logger
 from beltline.transports.kept_clients import KeptClients
 from beltline.transports.lane import GRACE_S, Lane, LaneHttp
 
@@ -38,13 +38,14 @@ WATCH_S = 0.25
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What every context is given: an outgoing client (one for each loop), the memory, the log,
-    the connections by name.
+    the connections by name, the files of requests.
     """
 
     new_http: Callable[[], LaneHttp]
     memory: KeyValue
     log: Callable[[str, str], Logger]
     connection: Callable[[str], Connection | None]
+    files: Files
 
 
 class EventTransport:
@@ -61,6 +62,7 @@ class EventTransport:
         self._surroundings = surroundings
         self._mailbox = mailbox
         self._limits = limits
+        self._bounds = msgspec.convert(limits, Bounds, from_attributes=True)
         self._pool = ThreadPoolExecutor(limits.handler_threads, thread_name_prefix="handler")
         self._queues: dict[str, deque[tuple[Dispatched, Invocation]]] = {}
         self._busy: dict[str, int] = {}
@@ -173,6 +175,8 @@ class EventTransport:
             http,
             around.memory,
             around.log,
+            around.files,
+            self._bounds,
             clients,
         )
 

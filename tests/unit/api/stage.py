@@ -21,9 +21,9 @@ from beltline.api.app import create_app
 from beltline.api.hub import Hub
 from beltline.api.tokens import ROLES, new_token
 from beltline.blobs.folder import BlobFolder
-from beltline.carriage import Connections
 from beltline.catalog.catalog import Catalog
 from beltline.catalog.connection_tests import Examination
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
@@ -211,7 +211,9 @@ async def _new_token(store: Store, role: str) -> str:
 
 def _around(store: Any, clock: ManualClock) -> Surroundings:
     unused: Any = None  # the modules of the tests ask for nothing outside
-    return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
+    return Surroundings(
+        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused
+    )
 
 
 def _transport(
@@ -229,7 +231,7 @@ async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
 
 async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Examination:
     async with OutgoingClient() as http:
-        return await Connections(connections, Redaction()).test(name, http)
+        return await Connections(connections, Redaction(), Path()).test(name, http)
 
 
 @asynccontextmanager

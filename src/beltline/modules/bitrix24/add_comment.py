@@ -54,6 +54,7 @@ module = Module(
     category="crm",
     icon="message-square",
     effect="at-least-once",
+    on_repeat="The portal cannot tell a repeated comment from a new one: it adds it again.",
     connection=KIND,
     config=AddCommentConfig,
     output=AddCommentOutput,

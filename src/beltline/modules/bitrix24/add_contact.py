@@ -128,6 +128,10 @@ module = Module(
     category="crm",
     icon="contact",
     effect="at-least-once",
+    on_repeat=(
+        "It looks for the contact that carries the key of the visit as its origin, and adds"
+        " none where there is one."
+    ),
     connection=KIND,
     config=AddContactConfig,
     output=AddContactOutput,

@@ -105,6 +105,10 @@ module = Module(
     category="crm",
     icon="user-plus",
     effect="at-least-once",
+    on_repeat=(
+        "It looks for the lead that carries the key of the visit as its origin, and adds none"
+        " where there is one."
+    ),
     connection=KIND,
     config=AddLeadConfig,
     output=AddLeadOutput,

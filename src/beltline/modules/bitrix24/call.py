@@ -79,6 +79,7 @@ module = Module(
     category="crm",
     icon="terminal",
     effect="at-least-once",
+    on_repeat="It calls the method again; what this does is the method's own.",
     connection=KIND,
     config=CallConfig,
     output=CallOutput,

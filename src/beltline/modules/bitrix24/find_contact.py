@@ -66,6 +66,7 @@ module = Module(
     category="crm",
     icon="user-search",
     effect="idempotent",
+    on_repeat="It looks again.",
     connection=KIND,
     config=FindContactConfig,
     output=dict[str, Any],

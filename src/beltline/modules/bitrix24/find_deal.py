@@ -67,6 +67,7 @@ module = Module(
     category="crm",
     icon="search",
     effect="idempotent",
+    on_repeat="It looks again.",
     connection=KIND,
     config=FindDealConfig,
     output=FindDealOutput,

@@ -35,6 +35,7 @@ module = Module(
     category="crm",
     icon="handshake",
     effect="idempotent",
+    on_repeat="It reads again.",
     connection=KIND,
     config=GetDealConfig,
     output=dict[str, Any],

@@ -49,6 +49,7 @@ module = Module(
     category="crm",
     icon="file-pen",
     effect="idempotent",
+    on_repeat="It puts the same values again, over what others have changed meanwhile.",
     connection=KIND,
     config=UpdateDealConfig,
     output=UpdateDealOutput,

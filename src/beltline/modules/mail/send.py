@@ -21,7 +21,9 @@ from beltline.sdk import (
     Config,
     Context,
     Example,
+    FileRef,
     Module,
+    NoFile,
     Output,
     Reject,
     Retry,
@@ -69,6 +71,10 @@ class SendMailConfig(Config):
             examples=["<42@example.org>"],
         ),
     ] = ""
+    attachments: Annotated[
+        tuple[FileRef, ...],
+        field("Attachments", "Files of the document.", examples=[["{{ request.scan }}"]]),
+    ] = ()
     headers: Annotated[
         Mapping[str, str],
         field("Headers", "Further headers.", examples=[{"Auto-Submitted": "auto-generated"}]),
@@ -94,13 +100,14 @@ class SendMailOutput(Output):
 
 async def send(config: SendMailConfig, context: Context) -> SendMailOutput | Retry | Reject:
     """Writes the mail, and gives it to the server."""
-    from beltline.clients.smtp import SENDER  # noqa: PLC0415 - an extra
+    from beltline.clients.smtp import SENDER
 
     try:
         [sender] = _addresses(config.sender, "sender")
         mail = _mail(config, sender, context.key)
         recipients = _recipients(config)
-    except (ValueError, MessageError) as wrong:
+        await _attach(mail, config.attachments, context)
+    except (ValueError, MessageError, NoFile) as wrong:
         return Reject(f"the mail cannot be written: {wrong}")
     try:
         async with context.client(SENDER) as server:
@@ -132,6 +139,21 @@ def _mail(config: SendMailConfig, sender: Address, key: str) -> EmailMessage:
     elif config.html is not None:
         mail.set_content(config.html, subtype="html")
     return mail
+
+
+async def _attach(mail: EmailMessage, refs: Sequence[FileRef], context: Context) -> None:
+    """Adds files to the mail. Raises `NoFile` where one is not here, or they are too large."""
+    left = most = context.bounds.module_file_bytes
+    for ref in refs:
+        content = await (await context.files.open(ref)).read()
+        left -= len(content)
+        if left < 0:
+            raise NoFile(f"the attachments have more than {most} bytes (limit module_file_bytes)")
+        kind, _, detail = ref.type.partition("/")
+        if not detail or kind in ("text", "message", "multipart"):  # it goes as it is, unread
+            kind, detail = "application", "octet-stream"
+        name = ref.name or ref.blob.partition(":")[2][:16]
+        mail.add_attachment(content, maintype=kind, subtype=detail, filename=name)
 
 
 def _recipients(config: SendMailConfig) -> list[str]:
@@ -182,10 +204,13 @@ module = Module(
         " Where the server refuses one recipient, nobody gets the mail: refusals with 5xx end the"
         " visit, those with 4xx (greylisting, a full mailbox) are tried again, not before 5"
         " minutes, as is a server that does not answer within 20 s. A mail larger than the server"
-        " takes ends the visit. The `Message-ID` is made of the idempotency key. A repeat, after a"
-        " lost answer or a crash, sends the mail a second time with the same `Message-ID`, by"
-        " which mailboxes that look for repeats tell it. Attachments are not sent. Needs"
-        " `pip install beltline[smtp]`."
+        " takes ends the visit. Attachments are files of the document, as `mail` sources and"
+        " uploads give them; all of them count within the bound `module_file_bytes`. The"
+        " `Message-ID` is made of the idempotency key. Needs `pip install beltline[smtp]`."
+    ),
+    on_repeat=(
+        "The mail is sent a second time with the same `Message-ID`, by which mailboxes that look"
+        " for repeats tell it."
     ),
     category="channel",
     icon="mail",

@@ -52,7 +52,7 @@ async def publish(
     config: KafkaPublishConfig, context: Context
 ) -> KafkaPublishOutput | Retry | Reject:
     """Produces, and waits for the acknowledgement."""
-    from beltline.clients.kafka import publisher  # noqa: PLC0415 - an extra
+    from beltline.clients.kafka import publisher
 
     body, content_type = config.content
     headers = {**config.headers, "content-type": content_type}
@@ -77,10 +77,12 @@ module = Module(
         " has not taken within 20 s is given up and tried again by the step's policy, as are a"
         " topic that is not there and a cluster that is away; a message that is too large, and an"
         " account without the right, end the visit. Within an attempt the client's own repeats"
-        " are told by Kafka. A repeat of the step, after a lost answer or a crash, is a second"
-        " message with the same header `idempotency-key`: consumers tell it by that. The address"
+        " are told by Kafka. The address"
         " of the connection is `kafka://` (port 9092) or `kafkas://` for TLS (9093), of any broker"
         " of the cluster. Needs `pip install beltline[kafka]`."
+    ),
+    on_repeat=(
+        "It is a second message with the same header `idempotency-key`: consumers tell it by that."
     ),
     category="queue",
     icon="send",

@@ -52,7 +52,7 @@ async def publish(
     config: MqttPublishConfig, context: Context
 ) -> MqttPublishOutput | Retry | Reject:
     """Publishes, and waits for the acknowledgement."""
-    from beltline.clients.mqtt import publisher  # noqa: PLC0415 - an extra
+    from beltline.clients.mqtt import publisher
 
     body, content_type = config.content
     try:
@@ -79,10 +79,12 @@ module = Module(
         " What becomes of it there is the broker's: without a subscriber it is dropped, which"
         " MQTT 5 tells as `received: false`. A broker that is away or does not acknowledge within"
         " 20 s is tried again by the step's policy; a refusal that holds for good (not authorized,"
-        " topic name, packet too large) ends the visit, as far as the broker tells. A repeat is a"
-        " second message; with MQTT 5 both carry the same user property `idempotency-key`. The"
+        " topic name, packet too large) ends the visit, as far as the broker tells. The"
         " address of the connection is `mqtt://` (port 1883) or `mqtts://` (8883). Needs"
         " `pip install beltline[mqtt]`."
+    ),
+    on_repeat=(
+        "It is a second message; with MQTT 5 both carry the same user property `idempotency-key`."
     ),
     category="queue",
     icon="send",

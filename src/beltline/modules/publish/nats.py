@@ -53,7 +53,7 @@ async def publish(
     config: NatsPublishConfig, context: Context
 ) -> NatsPublishOutput | Retry | Reject:
     """Publishes, and waits for the stream's answer."""
-    from beltline.clients.nats import PUBLISHER  # noqa: PLC0415 - an extra
+    from beltline.clients.nats import PUBLISHER
 
     body, content_type = config.content
     headers = {**config.headers, "Content-Type": content_type}
@@ -76,13 +76,16 @@ module = Module(
     description=(
         "The step is completed when a stream of JetStream keeps the message; a subject that no"
         " stream keeps, a full stream and a broker that is away are tried again by the step's"
-        " policy. The idempotency key goes along as `Nats-Msg-Id`. A repeat within the stream's"
-        " duplicate window (2 minutes unless the stream says otherwise) is dropped there and told"
-        " as `repeat`; after it the stream keeps a second message, under the same id. A message"
+        " policy. The idempotency key goes along as `Nats-Msg-Id`. A message"
         " larger than the server's `max_payload` or the stream's `max_msg_size`, another stream"
         " than the one named, and a subject that the account may not publish under end the visit."
         " The address of the connection is `nats://` (port 4222) or `tls://`; user and secret, or"
         " a secret alone as token. Needs `pip install beltline[nats]`."
+    ),
+    on_repeat=(
+        "Within the stream's duplicate window (2 minutes unless the stream says otherwise) it is"
+        " dropped there and told as `repeat`; after it the stream keeps a second message, under"
+        " the same `Nats-Msg-Id`."
     ),
     category="queue",
     icon="send",

@@ -49,7 +49,7 @@ async def publish(
     config: RabbitPublishConfig, context: Context
 ) -> RabbitPublishOutput | Retry | Reject:
     """Publishes, and waits for the confirmation."""
-    from beltline.clients.rabbitmq import PUBLISHER  # noqa: PLC0415 - an extra
+    from beltline.clients.rabbitmq import PUBLISHER
 
     body, content_type = config.content
     try:
@@ -76,10 +76,13 @@ module = Module(
         " confirmed that a queue keeps the message. No exchange or queue of that name, a queue"
         " that is full and rejects, and a broker that is away are tried again by the step's"
         " policy; an account that is refused ends the visit. The idempotency key goes along as"
-        " `message_id`. A repeat, after a lost confirmation or a crash, is a second message with"
-        " the same `message_id`: consumers tell it by that, as a queue source of this hub does."
+        " `message_id`."
         " The address of the connection is `amqp://` (port 5672) or `amqps://` (5671), with the"
         " virtual host behind the slash. Needs `pip install beltline[rabbitmq]`."
+    ),
+    on_repeat=(
+        "It is a second message with the same `message_id`: consumers tell it by that, as a queue"
+        " source of this hub does."
     ),
     category="queue",
     icon="send",

@@ -74,7 +74,7 @@ async def publish(
     config: RedisPublishConfig, context: Context
 ) -> RedisPublishOutput | Retry | Reject:
     """Adds the entry, unless it is known."""
-    from beltline.clients.redis import PUBLISHER  # noqa: PLC0415 - an extra
+    from beltline.clients.redis import PUBLISHER
 
     body, content_type = config.content
     fields: dict[str, str | bytes] = {
@@ -104,14 +104,17 @@ module = Module(
     description=(
         "The body is one field of the entry, `body` unless `field` names another; the headers,"
         " `content-type` and `idempotency-key` are further ones. The entry is added together with"
-        " the key `beltline:{STREAM}:STREAM:KEY`, which holds its id for `known_for`: a repeat"
-        " within that time adds nothing and is told as `repeat`; later it adds a second entry"
-        " with the same `idempotency-key`. Redis answers before its disk has the entry unless it"
+        " the key `beltline:{STREAM}:STREAM:KEY`, which holds its id for `known_for`."
+        " Redis answers before its disk has the entry unless it"
         " runs with `appendfsync always`, so a crash of Redis may lose the newest. A Redis that is"
         " away, full, loading or a replica is tried again by the step's policy; a key that is no"
         " stream and an account without the rights (XADD, and EVAL, GET and SET for `known_for`)"
         " end the visit. The address of the connection is `redis://` (port 6379) or `rediss://`,"
         " with the number of the database behind the slash. Needs `pip install beltline[redis]`."
+    ),
+    on_repeat=(
+        "Within `known_for` it adds nothing and is told as `repeat`; later it adds a second entry"
+        " with the same `idempotency-key`."
     ),
     category="queue",
     icon="send",

@@ -92,6 +92,14 @@ PUT_VALUE = (
     " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value,"
     " expires_at = excluded.expires_at"
 )
+# Always an update, so that the row is locked and the newest is seen: nodes ask at once.
+PUT_VALUE_IF_ABSENT = (
+    "INSERT INTO beltline.remembered AS r (space, key, value, expires_at) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (space, key) DO UPDATE SET"
+    " value = CASE WHEN r.expires_at <= $5 THEN excluded.value ELSE r.value END,"
+    " expires_at = CASE WHEN r.expires_at <= $5 THEN excluded.expires_at ELSE r.expires_at END"
+    " RETURNING value"
+)
 DELETE_VALUE = (
     "DELETE FROM beltline.remembered WHERE space = $1 AND key = $2"
     " RETURNING expires_at IS NULL OR expires_at > $3"

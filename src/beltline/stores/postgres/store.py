@@ -308,6 +308,13 @@ class PostgresStore(BufferCalls, VerdictCalls):
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._change(statements.PUT_VALUE, encoded(space), encoded(key), value, expires_at)
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        given = (encoded(space), encoded(key), value, expires_at, now)
+        first: bytes = (await self._change(statements.PUT_VALUE_IF_ABSENT, *given))[0][0]
+        return first
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         rows = await self._change(statements.DELETE_VALUE, encoded(space), encoded(key), now)
         return any(was_live for (was_live,) in rows)

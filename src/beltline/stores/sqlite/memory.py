@@ -21,6 +21,15 @@ PUT_VALUE = (
     " expires_at = excluded.expires_at"
 )
 
+# Remembers a value unless there is one that has not expired; gives the one that is there now.
+PUT_VALUE_IF_ABSENT = (
+    "INSERT INTO remembered (space, key, value, expires_at) VALUES (?1, ?2, ?3, ?4)"
+    " ON CONFLICT (space, key) DO UPDATE SET"
+    " value = CASE WHEN expires_at <= ?5 THEN excluded.value ELSE value END,"
+    " expires_at = CASE WHEN expires_at <= ?5 THEN excluded.expires_at ELSE expires_at END"
+    " RETURNING value"
+)
+
 # Forgets a value; gives when it expired or would have.
 DELETE_VALUE = "DELETE FROM remembered WHERE space = ? AND key = ? RETURNING expires_at"
 
@@ -69,6 +78,17 @@ def put_value(
 ) -> None:
     """See `Store.put_value`."""
     db.execute(PUT_VALUE, (space, key, value, expires_at))
+
+
+def put_value_if_absent(
+    db: apsw.Connection, space: str, key: str, value: bytes, expires_at: int | None, now: int
+) -> bytes:
+    """See `Store.put_value_if_absent`."""
+    rows: list[Any] = db.execute(
+        PUT_VALUE_IF_ABSENT, (space, key, value, expires_at, now)
+    ).fetchall()
+    first: bytes = rows[0][0]
+    return first
 
 
 def delete_value(db: apsw.Connection, space: str, key: str, now: int) -> bool:

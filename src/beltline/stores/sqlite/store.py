@@ -283,6 +283,11 @@ class SqliteStore:
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._write(memory.put_value, space, key, value, expires_at)
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        return await self._write(memory.put_value_if_absent, space, key, value, expires_at, now)
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         return await self._write(memory.delete_value, space, key, now)
 
