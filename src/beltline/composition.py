@@ -284,6 +284,7 @@ def _construct(
         verdicts=Verdicts(store, clock, AsyncioBell(clock), report, limits),
         callbacks=callbacks,
         workers=carriage.workers,
+        test_connection=lambda name: connections.test(name, http),
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), carriage.transport

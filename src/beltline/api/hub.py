@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from beltline.api.fresh import Fresh
 from beltline.catalog.catalog import Catalog
+from beltline.catalog.connection_tests import Examination
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
@@ -44,7 +45,8 @@ class Hub:
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
     source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
     `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing,
-    `callbacks` knows the addresses of later answers, `workers` who answered last.
+    `callbacks` knows the addresses of later answers, `workers` who answered last. `test_connection`
+    connects by the named one; it raises `LookupError` and `NoTest`.
     """
 
     node: Node
@@ -61,6 +63,7 @@ class Hub:
     verdicts: Verdicts
     callbacks: Callbacks
     workers: Workers
+    test_connection: Callable[[str], Awaitable[Examination]]
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)

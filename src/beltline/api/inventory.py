@@ -11,6 +11,7 @@ from beltline.api.access import Role
 from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
+from beltline.catalog.connection_tests import NoTest
 from beltline.catalog.schema import module_schema
 from beltline.core.explanation import moment
 from beltline.definition.finding import nearest
@@ -83,6 +84,14 @@ class ConnectionList(msgspec.Struct, frozen=True):
     connections: list[ConnectionView]
 
 
+class ConnectionTested(msgspec.Struct, frozen=True):
+    """What came of a test; `found` is what is there, or what has to be changed."""
+
+    connection: str
+    ok: bool
+    found: str
+
+
 @operation(needs=Role.VIEWER, answer=ModuleList)
 async def list_modules(call: Call[Nothing, Nothing]) -> ModuleList:
     """Lists the modules."""
@@ -148,3 +157,16 @@ async def list_connections(call: Call[Nothing, Nothing]) -> ConnectionList:
             for name, file in sorted(hub.connections.items())
         ]
     )
+
+
+@operation(needs=Role.OPERATOR, answer=ConnectionTested, problems=(404, 409))
+async def test_connection(call: Call[Nothing, Nothing]) -> ConnectionTested:
+    """Connects as modules do, and tells what it found. It changes nothing on the other side."""
+    name = call.path["name"]
+    try:
+        tested = await call.hub.test_connection(name)
+    except LookupError as missing:
+        raise Problem(404, "no-such-connection", str(missing)) from missing
+    except NoTest as none:
+        raise Problem(409, "no-test", str(none)) from none
+    return ConnectionTested(name, tested.ok, tested.found)

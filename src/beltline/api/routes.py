@@ -19,7 +19,7 @@ from beltline.api.held_requests import (
     order_requests,
     release_requests,
 )
-from beltline.api.inventory import list_connections, list_modules, show_module
+from beltline.api.inventory import list_connections, list_modules, show_module, test_connection
 from beltline.api.module_answers import take_answer
 from beltline.api.operation import Endpoint
 from beltline.api.requests import accept_request, list_requests, show_request
@@ -59,4 +59,5 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/modules", list_modules),
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),
+    Endpoint("POST", "/api/v1/connections/{name}/test", test_connection),
 )

@@ -22,6 +22,8 @@ from beltline.api.hub import Hub
 from beltline.api.tokens import ROLES, new_token
 from beltline.blobs.folder import BlobFolder
 from beltline.catalog.catalog import Catalog
+from beltline.catalog.connection_tests import Examination
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
@@ -34,6 +36,7 @@ from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
+from beltline.logs import Redaction
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
@@ -226,6 +229,11 @@ async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Examination:
+    async with OutgoingClient() as http:
+        return await Connections(connections, Redaction(), Path()).test(name, http)
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -274,6 +282,7 @@ async def running_stage(
         verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
         callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
         workers=Workers(),
+        test_connection=partial(_tested, connections),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

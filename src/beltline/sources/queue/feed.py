@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from beltline.clients.account import CONNECT_S
 from beltline.core.limits import Limits
 from beltline.definition.queue import QueueWay
 from beltline.sources.door import Door, Offering
@@ -26,7 +27,7 @@ from beltline.sources.offering import (
     offer_until_taken,
     stop_if_cancelled,
 )
-from beltline.sources.queue.broker import CONNECT_S, Broker, BrokerLost, Delivery
+from beltline.sources.queue.broker import Broker, BrokerLost, Delivery
 from beltline.sources.queue.identity import bounded
 from beltline.sources.queue.message import read_message
 from beltline.sources.refusal import RequestRefused, identity_taken
