@@ -69,4 +69,5 @@ def vouched_for(offered: Offered, verdict: Verdict, by: str) -> Offering:
     id = id_of(verdict.key)
     meta = {**offered.meta, "by_hand": {"by": by, "refused_as": id}}
     identity, window_ms = offered.identity or (f"by hand {id}", IDENTITY_MS)
-    return Offering(offered.value, meta, identity, window_ms)
+    is_claimed = offered.identity is not None
+    return Offering(offered.value, meta, identity, window_ms, is_claimed=is_claimed)
