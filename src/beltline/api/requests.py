@@ -21,7 +21,7 @@ from beltline.api.runs import (
 )
 from beltline.core.explanation import moment
 from beltline.definition.source import Source
-from beltline.engine.ids import id_of, key_of
+from beltline.engine.ids import id_of, key_of, time_of
 from beltline.engine.recent import VerdictName, recent
 from beltline.engine.records import RunRecord
 from beltline.engine.verdict_store import Verdict
@@ -242,7 +242,7 @@ def _judged(verdict: Verdict) -> CameIn:
     return CameIn(
         id_of(verdict.key),
         verdict.source,
-        moment(int.from_bytes(verdict.key[:6])),
+        moment(time_of(verdict.key)),
         verdict.outcome,
         duplicate_of=None if verdict.of is None else id_of(verdict.of),
         refusal=refusal if verdict.outcome == "refused" else None,

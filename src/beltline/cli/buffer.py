@@ -26,7 +26,7 @@ from beltline.core.duration import DurationError, parse_moment_ms
 from beltline.core.explanation import moment
 from beltline.core.limits import LIMITS
 from beltline.engine.buffers import AT_ONCE, Buffer, Buffers
-from beltline.engine.ids import id_of
+from beltline.engine.ids import id_of, time_of
 from beltline.engine.records import HeldFilter, HeldRequest
 from beltline.engine.releaser import PAUSED, RELEASED
 
@@ -126,7 +126,7 @@ def list_requests(
         (
             id_of(one.key),
             one.process,
-            moment(int.from_bytes(one.key[:6])),
+            moment(time_of(one.key)),
             one.line,
             "" if one.behind is None else id_of(one.behind),
         )
