@@ -37,6 +37,7 @@ from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
 from beltline.logs import Redaction
@@ -217,7 +218,7 @@ async def _new_token(store: Store, role: str) -> str:
 def _around(store: Any, clock: ManualClock) -> Surroundings:
     unused: Any = None  # the modules of the tests ask for nothing outside
     return Surroundings(
-        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused
+        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused, unused
     )
 
 
@@ -239,6 +240,28 @@ async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Exami
         return await Connections(connections, Redaction(), Path()).test(name, http)
 
 
+def _node(
+    store: Any,
+    transport: EventTransport,
+    definitions: Definitions,
+    mailbox: AsyncioMailbox,
+    clock: ManualClock,
+    limits: Limits,
+) -> Node:
+    return Node(
+        store=store,
+        transport=transport,
+        definitions=definitions,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=partial(AsyncioBell, clock),
+        new_reply=AsyncioReply,
+        report=lambda *told: None,
+        limits=limits,
+    )
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -258,18 +281,7 @@ async def running_stage(
     transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
-    node = Node(
-        store=store,
-        transport=transport,
-        definitions=Definitions(book, sources),
-        mailbox=mailbox,
-        clock=clock,
-        entropy=os.urandom,
-        new_bell=partial(AsyncioBell, clock),
-        new_reply=AsyncioReply,
-        report=lambda *told: None,
-        limits=limits,
-    )
+    node = _node(store, transport, Definitions(book, sources), mailbox, clock, limits)
     secrets: dict[str, str] = {}
     connections: dict[str, ConnectionFile] = {}
     verdicts = Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits)
@@ -293,6 +305,7 @@ async def running_stage(
         reception=Reception(store, node.intake, book.newest, source_states, Backlogs(store, clock)),
         held_counts=HeldCounts(store, clock),
         notes=Notes(verdicts, limits),
+        vault=Vault(store, clock, b"the key of the tests"),
         test_connection=partial(_tested, connections),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
