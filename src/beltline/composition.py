@@ -22,6 +22,7 @@ import structlog
 
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
+from beltline.catalog.limiting import HubRules
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
@@ -275,7 +276,11 @@ def _construct(
     node = Node(
         store=store,
         transport=transport,
-        definitions=Definitions(processes, files.sources),
+        definitions=Definitions(
+            processes,
+            files.sources,
+            HubRules(files.catalog, files.connections, home.settings.modules),
+        ),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,

@@ -29,7 +29,7 @@ from tests.simulation.store import Fate, SimulatedStore
 from tests.simulation.world import SimulatedProcesses, World
 
 LEASE_MS = 4_000
-ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser")
+ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
 FATES: tuple[Fate, ...] = ("unsent", "unanswered", "late")
 
 

@@ -67,6 +67,11 @@ class Outside:
             if not self.is_calm and self._chance.random() < self._options.duplicates:
                 self._answer(call)
 
+    def called_together(self, calls: list[Dispatched], life: int) -> None:
+        """A batch handler gets calls: one request for all, and an answer for each."""
+        for call in calls:
+            self.called(call, life)
+
     def _is_poison(self, call: Dispatched) -> bool:
         """Some requests carry what kills the process at one of the steps."""
         if self.is_calm or not self._options.poison:
@@ -112,6 +117,10 @@ class SimulatedTransport:
         """Hands calls to the world outside."""
         for call in calls:
             self._outside.called(call, self._life)
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Hands a batch to the world outside."""
+        self._outside.called_together(calls, self._life)
 
     def call_inline(self, call: Dispatched) -> Input:
         """A pure handler's answer, here and now."""

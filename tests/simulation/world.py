@@ -181,7 +181,7 @@ class World:
                 break
         self._has_recovered = True
         self._society.hubs[0] = Hub(node, mailbox, store)
-        names = ("belt", "committer", "loader", "timers", "pulse", "releaser")
+        names = ("belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
 

@@ -7,17 +7,19 @@ version), as `name@version`, or by a name that `beltline.toml` binds to one of t
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from beltline.catalog.invocation import Invocation, invocation_of
 from beltline.catalog.parameters import check_parameters
 from beltline.core.limits import LIMITS
+from beltline.definition.connection import RATE, rate_per_s
 from beltline.definition.finding import nearest
 from beltline.definition.modules import ModuleEntry
 from beltline.sdk import Module
@@ -29,10 +31,27 @@ class CatalogError(Exception):
     """The modules or their bindings do not fit together; the text says which, and what to do."""
 
 
-class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for."""
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`limits` of a module, in the words of a connection file's."""
 
-    use: str
+    rate: Annotated[str, msgspec.Meta(pattern=RATE.pattern)] | None = None
+    burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and rate_per_s(self.rate) is None:
+            raise ValueError("rate must be above 0: write it like 2/s")
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst needs a rate: add one like 2/s")
+
+
+class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for (empty: the one
+    of this name), and how much of it there may be.
+    """
+
+    use: str = ""
+    limits: LimitSettings = LimitSettings()
 
 
 class Catalog:
@@ -96,7 +115,8 @@ class Catalog:
         `CatalogError` where a binding leads to no module.
         """
         targets = {
-            alias: self._pinned(binding.use) or binding.use for alias, binding in bindings.items()
+            alias: self._pinned(binding.use or alias) or binding.use or alias
+            for alias, binding in bindings.items()
         }
         return Catalog(self, {**self._aliases, **targets})
 
@@ -144,6 +164,14 @@ def _check_name(module: Module[Any, Any]) -> None:
         raise CatalogError(
             f"the module name {module.name[: LIMITS.name_bytes]!r} is not allowed: write small"
             " letters, digits and single dashes, in parts that are joined by dots"
+        )
+    if module.batch is not None and not inspect.iscoroutinefunction(module.batch):
+        raise CatalogError(
+            f"the batch handler of {module.name!r} is not an `async def`: make it one"
+        )
+    if module.batch_most < 1 or module.requests < 1:
+        raise CatalogError(
+            f"`batch_most` and `requests` of the module {module.name!r} are at least 1"
         )
     if module.version < 1:
         raise CatalogError(f"the module {module.name!r} has the version {module.version}: write 1")

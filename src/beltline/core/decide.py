@@ -24,6 +24,7 @@ from beltline.core.inputs import (
     Cancel,
     GoTo,
     Input,
+    Parked,
     Recovered,
     Retry,
     SetAside,
@@ -96,6 +97,12 @@ def _attempt_failed(turn: Turn, input: AttemptFailed) -> None:
         )
 
 
+def _parked(turn: Turn, input: Parked) -> None:
+    visit = _awaited(turn, input.step, input.visit, input.attempt)
+    if visit is not None:
+        turn.park(visit, input.until, input.reason, was_called=input.was_called)
+
+
 def _time_passed(turn: Turn, input: TimePassed) -> None:
     for visit in turn.run.open.values():
         if visit.phase == "dead" or visit.at > turn.at:
@@ -106,6 +113,8 @@ def _time_passed(turn: Turn, input: TimePassed) -> None:
             turn.fail(step, visit.number, visit.attempt, visit.failures, Error("timeout", text))
         elif visit.phase == "backoff":
             turn.dispatch_again(visit, "retry")
+        elif visit.phase == "parked":
+            turn.dispatch_again(visit, "parked")
         else:
             turn.complete(step, visit.number, visit.attempt, {"until": visit.at}, 24)
 
@@ -141,4 +150,5 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Skip: carry_out,
     GoTo: carry_out,
     Cancel: carry_out,
+    Parked: _parked,
 }

@@ -88,9 +88,22 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     by: str = ""
 
 
+class Parked(msgspec.Struct, frozen=True, tag="parked"):
+    """The dispatcher gives a call back: its connection or module takes none before `until` (Unix
+    ms), for this `reason`. Unless it `was_called`, the attempt has surely reached no handler.
+    """
+
+    step: str
+    visit: int
+    attempt: int
+    until: int
+    reason: str
+    was_called: bool = False
+
+
 Command = Retry | Skip | GoTo | Cancel
 Message = Command | SetAside  # what may come for a run from outside its node
-Input = Start | Answered | AttemptFailed | TimePassed | Recovered | Message
+Input = Start | Answered | AttemptFailed | TimePassed | Recovered | Message | Parked
 
 encode_command = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode

@@ -10,11 +10,13 @@ from beltline.sdk.context import (
     Logger,
     Secret,
 )
-from beltline.sdk.declaration import Config, Example, Module, Output, field
+from beltline.sdk.declaration import Answer, BatchHandler, Config, Example, Module, Output, field
 from beltline.sdk.duration import Duration, duration_s
 from beltline.sdk.outcome import Reject, Retry
 
 __all__ = [
+    "Answer",
+    "BatchHandler",
     "Config",
     "Connection",
     "Context",

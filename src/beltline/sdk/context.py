@@ -72,12 +72,14 @@ class HttpResponse(msgspec.Struct, frozen=True):
 class HttpFailed(Exception):
     """No answer came: the address was refused, the connection broke, or the time ran out.
 
-    `permanent` holds where trying again cannot help, such as an address that is not allowed.
+    `permanent` holds where trying again cannot help, such as an address that is not allowed;
+    `unreachable` where nothing was sent, since there was no way to the other side.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, unreachable: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.unreachable = unreachable
 
 
 class Http(Protocol):
@@ -128,7 +130,9 @@ class Logger(Protocol):
 class Context:
     """One attempt of one visit, as its handler sees it.
 
-    `deadline_ms` is wall time in Unix milliseconds, after which the answer no longer counts.
+    `deadline_ms` is wall time in Unix milliseconds, after which the answer no longer counts. Where
+    it `is_repeat`, an earlier attempt of the visit may have been carried out; `attempt` alone does
+    not tell, since an attempt that waited for its turn and was never made counts too.
     """
 
     __slots__ = (
@@ -137,6 +141,7 @@ class Context:
         "connection",
         "deadline_ms",
         "http",
+        "is_repeat",
         "memory",
         "run",
         "step",
@@ -154,6 +159,7 @@ class Context:
         http: Http,
         memory: KeyValue,
         log: Callable[[str, str], Logger],
+        is_repeat: bool | None = None,
     ) -> None:
         self.run = run
         self.step = step
@@ -164,6 +170,7 @@ class Context:
         self.http = http
         self.memory = memory
         self._new_log = log
+        self.is_repeat = attempt > 1 if is_repeat is None else is_repeat
 
     @property
     def key(self) -> str:

@@ -33,6 +33,7 @@ C = TypeVar("C")
 R = TypeVar("R")
 Answer: TypeAlias = R | Retry | Reject
 Handler = Callable[[C, Context], Answer[R] | Awaitable[Answer[R]]]
+BatchHandler = Callable[[list[tuple[C, Context]]], Awaitable[list[Answer[R]]]]
 
 
 def field(
@@ -73,6 +74,12 @@ class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
     with the same idempotency key does: nothing to the outside at all (`pure`), the same as one
     (`idempotent`), or perhaps a second effect (`at-least-once`). `connection` names the kind of
     connection that the module needs.
+
+    `requests` is the most that one call asks of its connection, whose limits count them. Where many
+    calls on one connection wait, up to `batch_most` of them go to `batch` together (an `async
+    def`), which makes one request for all and gives an answer for each, in their order; what it
+    raises is a failure of each. Calls that may repeat an earlier one and are `at-least-once` go to
+    the handler alone, so that it can look for what the first one did.
     """
 
     name: str
@@ -87,6 +94,9 @@ class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
     examples: tuple[Example, ...]
     description: str = ""
     connection: str | None = None
+    requests: int = 1
+    batch: BatchHandler[C, R] | None = None
+    batch_most: int = 50
 
     @property
     def pinned(self) -> str:

@@ -41,7 +41,22 @@ async def test_connections_are_listed_without_their_secrets(stage: Stage) -> Non
         "secret": "CRM_KEY",
         "secret_is_set": True,
         "private_addresses": "deny",
-        "limits": {"rate_per_s": 2.0, "burst": 50, "concurrency": None, "batch": None},
+        "limits": {
+            "rate_per_s": 2.0,
+            "burst": 50,
+            "concurrency": None,
+            "batch": None,
+            "quota": None,
+            "timezone": "UTC",
+        },
+        "use": {"left": None, "under_way": 0, "waiting": 0, "parked_until": None},
+        "outage": {
+            "breaker": "closed",
+            "since": None,
+            "probe_at": None,
+            "last_error": "",
+            "last_error_at": None,
+        },
     }
     assert mail["secret_is_set"] is False
 
