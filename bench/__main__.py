@@ -14,7 +14,18 @@ from pathlib import Path
 
 from bench import machine, report
 from bench.figures import Findings
-from bench.rows import backlog, belt, bloat, history, intake, latency, peers, queries, shared_belt
+from bench.rows import (
+    backlog,
+    belt,
+    bloat,
+    coalescing,
+    history,
+    intake,
+    latency,
+    peers,
+    queries,
+    shared_belt,
+)
 from bench.scale import FULL, QUICK, Scale
 from bench.stand import ROOT, Failed, Stand
 
@@ -33,6 +44,7 @@ ROWS: dict[str, Row] = {
     "shared-latency": latency.measure_shared,
     "queries": queries.measure,
     "bloat": bloat.measure,
+    "coalescing": coalescing.measure,
 }
 
 

@@ -27,6 +27,8 @@ class Scale:
     day_runs: int = 200_000
     day_rounds: int = 20
     wakeups: int = 500
+    virtual_leads: int = 1_000
+    leads: int = 300
 
 
 FULL = Scale()
@@ -48,4 +50,5 @@ QUICK = Scale(
     day_runs=20_000,
     day_rounds=10,
     wakeups=100,
+    leads=100,
 )

@@ -278,7 +278,7 @@ class Dispatcher:
         pace_ms = self._pace_ms(rest)
         wait_ms = max(1, wait_ms)
         turn, held = float(now + wait_ms), 0
-        parked: list[tuple[Unit, int]] = []
+        parked: list[tuple[Unit, float]] = []
         for unit in rest:
             hold_ms = min(
                 self._limits.held_ms, min(c.call.step.timeout_ms for c in unit.calls) // HELD_PART
@@ -286,19 +286,21 @@ class Dispatcher:
             held += len(unit.calls)
             if is_away or turn > unit.since + hold_ms or held > self._limits.held_calls:
                 held -= len(unit.calls)
-                parked.append((unit, round(turn)))
+                parked.append((unit, turn))
             turn += pace_ms * unit.share
         line.remove([unit for unit, _ in parked], are_served=False)
         for unit, at in parked:
-            self._park(line, unit, at, pace_ms, now)
+            self._park(line, unit, at, now + wait_ms, pace_ms, now)
         return now + min(wait_ms, SWEEP_MS) if held else None
 
-    def _park(self, line: Line, unit: Unit, turn: int, pace_ms: float, now: int) -> None:
+    def _park(
+        self, line: Line, unit: Unit, turn: float, next_turn: int, pace_ms: float, now: int
+    ) -> None:
         breaker = line.breaker
         if breaker is not None and breaker.state != "closed":
             untils = [breaker.again_at(now, _spread(call)) for call in unit.calls]
         else:
-            untils = [line.book(unit, turn, pace_ms, now)] * len(unit.calls)
+            untils = [line.book(unit, turn, next_turn, pace_ms, now)] * len(unit.calls)
         self._mailbox.post(
             [
                 Posted(

@@ -52,7 +52,9 @@ class Line:
         self._waiting: dict[str, list[_Waiting]] = {}
         self._turns: dict[str, float] = {}  # how far each process has come
         self._turn = 0.0  # how far the line has come
-        self._booked: dict[str, int] = {}  # until when the parked calls of each process take turns
+        self._booked: dict[
+            str, float
+        ] = {}  # until when the parked calls of each process take turns
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -115,18 +117,22 @@ class Line:
         self.clearings += 1
         self._waiting.clear()
 
-    def book(self, unit: Unit, turn: int, pace_ms: float, now: int) -> int:
+    def book(self, unit: Unit, turn: float, next_turn: int, pace_ms: float, now: int) -> int:
         """When a unit that is parked is to come back: at its `turn`, or behind those of its process
-        that are parked already. Processes that have parked calls share the turns.
+        that are parked already. Processes that have parked calls share the turns. Calls that may go
+        together come back at the same moment: with the `next_turn`, or so many turns after it.
         """
         self._booked = {process: at for process, at in self._booked.items() if at > now}
         process = unit.calls[0].process
         sharing = len(self._booked.keys() | {process})
-        behind = self._booked.get(process, 0) + round(pace_ms * unit.share * sharing)
+        behind = self._booked.get(process, 0.0) + pace_ms * unit.share * sharing
         self._booked[process] = until = max(turn, behind)
         self.parked += len(unit.calls)
-        return until
+        if unit.rule.batch and pace_ms:
+            return next_turn + round(int((until - next_turn) / pace_ms + 0.001) * pace_ms)
+        return round(until)
 
     def booked_until(self, now: int) -> int | None:
         """When the last parked call is to come back; None where none is."""
-        return max((at for at in self._booked.values() if at > now), default=None)
+        last = max(self._booked.values(), default=0.0)
+        return round(last) if last > now else None

@@ -66,7 +66,7 @@ def test_rates(rate: str, per_second: float) -> None:
         ("limits: {burst: 5}", "c.yaml:3:17: burst needs a rate"),
         ("limits: {quota: 5000/h}", "c.yaml:3:17: quota must be a number per day"),
         ("limits: {quota: 0/d}", "c.yaml:3:17: quota must be a number per day"),
-        ("limits: {quota: 5/d, timezone: Moskau}", "c.yaml:3:33: "),
+        ("limits: {quota: 5/d, timezone: Moskau}", "c.yaml:3:32: there is no time zone"),
         ("outage: never", 'c.yaml:3:9: outage can be wait or fail, not "never"'),
         ("outage: 5", "c.yaml:3:9: outage can be wait or fail, not a number"),
         ("limits: {burst: 0}", "c.yaml:3:17: burst must be at least 1"),

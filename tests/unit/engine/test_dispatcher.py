@@ -269,3 +269,57 @@ def test_no_more_calls_are_held_than_the_limit_says(held: int) -> None:
         it.begin_submit_without_rest({"n": number})
     assert len(it.node.dispatcher.view(CRM, ()).left) <= 1
     assert it.node.dispatcher.view(CRM, ()).waiting <= TINY.held_calls
+
+
+# Together
+
+
+def together(burst: int = 1, **more: Any) -> Desk:
+    rule = Rule(CRM, rate_per_s=0.1, burst=burst)
+    return desk(rule, batch="work", batch_most=3, **more)
+
+
+def test_calls_that_wait_go_together_and_cost_one() -> None:
+    it = together()
+    for _ in range(8):
+        it.submit({})
+    it.calls[0].requests = 1
+    assert answer_all(it) == 1  # nobody waited with it
+    it.batches.clear()
+    seen = []
+    for _ in range(5):
+        it.wait(11_000)
+        seen.append(len(it.calls))
+        answer_all(it)
+    assert seen == [3, 3, 1, 0, 0]
+    assert [len(batch) for batch in it.batches] == [3, 3]
+
+
+def test_a_batch_mixes_processes_and_counts_a_turn_for_each_call() -> None:
+    it = together(processes=(ONE, {**ONE, "process": "other"}))
+    it.submit({})
+    for number in (1, 1, 2, 2):
+        it.submit({}, number=number)
+    answer_all(it)
+    it.wait(12_000)
+    assert len(it.batches) == 1
+    assert {call.process for call in it.batches[0]} == {"one", "other"}
+
+
+def test_what_may_be_a_repeat_of_something_with_an_effect_goes_alone() -> None:
+    it = together(burst=3)
+    for _ in range(3):
+        it.submit({})
+    line = it.node.dispatcher.lines()[0]
+    calls = list(it.calls)
+    for number, call in enumerate(calls):
+        fields = {name: getattr(call.call.step, name) for name in call.call.step.__struct_fields__}
+        call.call.step = Step(**{**fields, "effect": "at-least-once"})
+        call.call.is_repeat = number > 0
+        line.add(it.rules.of(call.call.step) or CallRule(CRM), call, it.clock.now())
+    assert [len(unit.calls) for unit in line.units()] == [1, 1, 1]
+    line.clear()
+    for call in calls:
+        call.call.is_repeat = False
+        line.add(it.rules.of(call.call.step) or CallRule(CRM), call, it.clock.now())
+    assert [len(unit.calls) for unit in line.units()] == [3]

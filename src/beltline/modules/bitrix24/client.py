@@ -28,6 +28,9 @@ METHOD = r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9_]+)*$"
 # A method that used up its time is blocked until old one-minute buckets leave the portal's window
 # of ten: where the portal does not say when, the first can leave after a minute.
 OPERATING_WAIT_S = 60.0
+_PORTAL_FAULTS = frozenset(
+    {"QUERY_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER", "OVERLOAD_LIMIT"}
+)
 _TIMEOUT_S = 30.0
 _DESCRIPTION_CHARACTERS = 500
 
@@ -122,6 +125,22 @@ def _url(context: Context, method: str) -> str:
     return f"{connection.address.rstrip('/')}/{quote(code, safe='')}/{method}.json"
 
 
+def command_failed(method: str, error: Any, whole: Mapping[str, Any]) -> Retry | Reject:
+    """What the error of one command in a batch means, sorted as that of a call by itself. A command
+    has no status: that the portal itself failed stands in the code.
+    """
+    told = error if isinstance(error, Mapping) else {"error": error}
+    code = str(told.get("error") or "")
+    words = str(told.get("error_description", "")).strip()[:_DESCRIPTION_CHARACTERS]
+    said = " ".join(part for part in (code, words) if part) or "no reason was given"
+    reason = f"{method}: {said} (in a batch)"
+    if code == "OPERATION_TIME_LIMIT":
+        return Retry(reason, after_s=_reset_in_s(whole) or OPERATING_WAIT_S)
+    if code in _PORTAL_FAULTS:
+        return Retry(reason)
+    return Reject(reason)
+
+
 def _checked(method: str, response: HttpResponse) -> dict[str, Any]:
     answer = _decoded(response)
     error = answer.get("error")
@@ -152,12 +171,16 @@ def _decoded(response: HttpResponse) -> dict[str, Any]:
 
 def _operating_wait_s(answer: dict[str, Any], response: HttpResponse) -> float:
     """How long a method stays blocked, by the portal's own clock where it tells it."""
+    return _reset_in_s(answer) or response.retry_after_s() or OPERATING_WAIT_S
+
+
+def _reset_in_s(answer: Mapping[str, Any]) -> float | None:
     time = answer.get("time")
     if isinstance(time, dict):
         reset, now = time.get("operating_reset_at"), time.get("finish", time.get("start"))
         if isinstance(reset, int | float) and isinstance(now, int | float):
             return max(1.0, float(reset - now))
-    return response.retry_after_s() or OPERATING_WAIT_S
+    return None
 
 
 def _rejected(reason: str) -> PortalFailed:
