@@ -373,7 +373,7 @@ class Dispatcher:
     def view(self, line: str, limits: tuple[Rule, ...]) -> LineView:
         """A line as it stands, with what is left of these limits."""
         now = self._clock.now()
-        found = self._lines.get(line) or Line(line, has_breaker=True)
+        found = self._lines[line] if line in self._lines else Line(line, has_breaker=True)
         breaker = found.breaker
         left = {r.name: self._gates[r.name].left for r in limits if r.name in self._gates}
         view = LineView(line, len(found), found.under_way, found.booked_until(now), left)
