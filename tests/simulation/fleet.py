@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from beltline.engine.node import Definitions, Node
+from beltline.engine.node import Node
 from beltline.engine.ports import LeaseLost, Posted, StoreAway, StoreBroken, StoreFull
 from tests.simulation.options import SPAN_MS
 from tests.simulation.outside import SimulatedTransport
@@ -26,7 +26,7 @@ from tests.simulation.record import Note
 from tests.simulation.scheduler import START_MS
 from tests.simulation.society import Hub
 from tests.simulation.store import Fate, SimulatedStore
-from tests.simulation.world import SimulatedProcesses, World
+from tests.simulation.world import World
 
 LEASE_MS = 4_000
 ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
@@ -89,7 +89,7 @@ class Fleet(World):
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, process.life),
-            definitions=Definitions(SimulatedProcesses(self._disk.versions, scheduler), {}),
+            definitions=self._configured(),
             mailbox=mailbox,
             clock=process.clock,
             entropy=entropy.randbytes,
@@ -192,7 +192,7 @@ class Fleet(World):
 
     def _report(self, event: str, run: str, reason: str) -> None:
         if "taken over" not in event:  # which is no mistake
-            self.record.reports.append(f"{event}: {reason}")
+            super()._report(event, run, reason)
 
     # Faults between nodes
 
@@ -217,6 +217,7 @@ class Fleet(World):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
         for _ in range(self.options.jumps):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
+        self._plan_outages(chance)
         self._society.plan()
 
     def _jump(self) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from beltline.core import decide, graph, run, turn
-from beltline.engine import belt, committer, loader, moving, node, pulse
+from beltline.engine import belt, committer, dispatcher, gate, loader, moving, node, pulse
 from beltline.sdk import context
 from tests.simulation import disk, store
 
@@ -191,7 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _BELT,
             "_go_on",
             "work.calls.extend(calls)",
-            "self._transport.dispatch(calls)",
+            "self._dispatcher.dispatch(calls)",
         ),
     ),
     mutant(
@@ -342,6 +342,55 @@ MUTANTS: tuple[Mutant, ...] = (
         "memory is kept after the lease was lost",
         "only_owners_decide",
         (node.Node, "begin_anew", "self._assemble()", "pass"),
+    ),
+    mutant(
+        "what was drawn is not held",
+        "limits_are_kept",
+        (gate.Gate, "draw", "self._held += sum(costs[:granted])", "pass"),
+        (gate.Gate, "give_back", "self._held -= cost", "pass"),
+        (gate.Gate, "ended", "self._spent += requests", "pass"),
+    ),
+    between_nodes(
+        "each node has a bucket of its own",
+        "limits_are_kept",
+        (
+            gate.Gate,
+            "draw",
+            "drawn = await self._store.draw(self.rule, ask)",
+            """fields = {name: getattr(self.rule, name) for name in self.rule.__struct_fields__}
+        fields["name"] = f"bucket {id(self._store)}"
+        drawn = await self._store.draw(type(self.rule)(**fields), ask)""",
+        ),
+    ),
+    mutant(
+        "an outage is a failure",
+        "outages_cost_nothing",
+        (dispatcher.Dispatcher, "settle", 'call.reached not in ("no", "away")', "True"),
+    ),
+    mutant(
+        "parked steps come back at once",
+        "parked_steps_wait",
+        (run, "_step_parked", "visit.at = event.until", "visit.at = at + 1"),
+    ),
+    mutant(
+        "a call that is parked goes out as well",
+        "parked_steps_wait",
+        (
+            dispatcher.Dispatcher,
+            "_park",
+            "breaker = line.breaker",
+            "self._send([unit]); breaker = line.breaker",
+        ),
+    ),
+    mutant(
+        "nobody looks at parked steps",
+        "everything_ends",
+        (
+            run.Run,
+            "next_at",
+            'if visit.phase != "dead" and',
+            'if visit.phase not in ("dead", "parked") and',
+        ),
     ),
     between_nodes(
         "nobody looks for the suspects of a node that was taken over",

@@ -17,6 +17,7 @@ from beltline.definition.modules import ModuleEntry
 from beltline.definition.process import read_process
 
 DRAWN = 60
+LIMITED = ("a", "c")  # these steps go out by the connection that has limits and outages
 
 Definition = dict[str, Any]
 
@@ -77,6 +78,8 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
             "timeout": "4s",
             "max_visits": 4,
         }
+        if id in LIMITED:
+            base["connection"] = "crm"
     elif module == "wait":
         base["with"] = {"for": "3s"}
     return base | given

@@ -30,6 +30,7 @@ from tests.simulation.ports import (
     SimulatedReply,
 )
 from tests.simulation.record import Crash, Record, Sample, Stored
+from tests.simulation.rules import SimulatedRules
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.society import WINDOW_MS, Hub, Society
 from tests.simulation.state import state_of
@@ -90,6 +91,8 @@ class World:
         self._definitions = self._publish()
         self.record = Record({d["process"]: d for d in self._definitions}, WINDOW_MS)
         self.record.memory_limit = self.options.moving_runs
+        self.record.rate_per_s = self.options.rate_per_s
+        self.record.burst = self.options.burst
         self._outside = Outside(
             self._scheduler,
             Random(f"outside {seed}"),
@@ -153,23 +156,35 @@ class World:
         self._life += 1
         self._has_recovered = False
         store = SimulatedStore(
-            self._disk, self._pause_store, refuse=self._refuse, wrote=self._wrote
+            self._disk,
+            self._pause_store,
+            refuse=self._refuse,
+            wrote=self._wrote,
+            now=lambda: scheduler.now,
         )
         mailbox = SimulatedMailbox(scheduler)
         entropy = Random(f"entropy {self._life} {self._chance.random()}")
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, self._life),
-            definitions=Definitions(SimulatedProcesses(self._disk.versions, scheduler), {}),
+            definitions=self._configured(),
             mailbox=mailbox,
             clock=self._clock,
             entropy=entropy.randbytes,
             new_bell=lambda: SimulatedBell(scheduler, self._clock),
             new_reply=lambda: SimulatedReply(scheduler),
-            report=lambda event, run, reason: self.record.reports.append(f"{event}: {reason}"),
+            report=self._report,
             limits=self.options.limits(),
         )
         self._spawn("boot", self._start(node, mailbox, store))
+
+    def _report(self, event: str, run: str, reason: str) -> None:
+        if not event.startswith("connection"):  # an outage is no mistake of the engine
+            self.record.reports.append(f"{event}: {reason}")
+
+    def _configured(self) -> Definitions:
+        processes = SimulatedProcesses(self._disk.versions, self._scheduler)
+        return Definitions(processes, {}, SimulatedRules(self.options))
 
     async def _start(self, node: Node, mailbox: SimulatedMailbox, store: SimulatedStore) -> None:
         while True:
@@ -300,7 +315,18 @@ class World:
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
         for _ in range(self.options.clean_stops):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
+        self._plan_outages(chance)
         self._society.plan()
+
+    def _plan_outages(self, chance: Random) -> None:
+        for _ in range(self.options.outages):
+            begins = START_MS + chance.randint(0, SPAN_MS)
+            self._scheduler.at(begins, lambda: self._be_away(True))
+            lasts = chance.choice((300, 4_000, 15_000))
+            self._scheduler.at(begins + lasts, lambda: self._be_away(False))
+
+    def _be_away(self, is_away: bool) -> None:
+        self._outside.is_away = is_away and not self._is_calm
 
     def _jump(self) -> None:
         """The machine's clock is set forwards."""
@@ -316,6 +342,7 @@ class World:
     def _calm_down(self) -> None:
         """From here on nothing fails, and people look after what stopped."""
         self._is_calm = self._outside.is_calm = True
+        self._outside.is_away = False
         self._society.calm_down()
 
     def _all_ended(self) -> bool:

@@ -121,13 +121,13 @@ def _time_passed(turn: Turn, input: TimePassed) -> None:
 
 def _recovered(turn: Turn, input: Recovered) -> None:
     for visit in turn.run.open.values():
-        if visit.phase == "dispatched":
+        if visit.phase == "dispatched" or (visit.phase == "parked" and input.wakes):
             turn.dispatch_again(visit, "recovered")
 
 
 def _set_aside(turn: Turn, input: SetAside) -> None:
     for visit in turn.run.open.values():
-        if visit.phase == "dispatched":
+        if visit.phase in ("dispatched", "parked"):
             step = turn.run.process.steps[visit.step]
             turn.fail(
                 step,

@@ -43,7 +43,11 @@ class TimePassed(msgspec.Struct, frozen=True):
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """The run was loaded again; answers to its outstanding attempts may be lost."""
+    """The run was loaded again; answers to its outstanding attempts may be lost. With `wakes` its
+    parked steps are to look again at once: who parked them may have had another clock.
+    """
+
+    wakes: bool = False
 
 
 class SetAside(msgspec.Struct, frozen=True, tag="set-aside"):

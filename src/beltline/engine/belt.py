@@ -202,7 +202,8 @@ class Belt:
             return [SetAside(reason)] if run.started else [Start(), SetAside(reason)]
         if not run.started:
             return [Start()]
-        return [Recovered(), TimePassed()]
+        # A suspect stays here while it is parked (see `_settle`): not by a clock that is gone.
+        return [Recovered(wakes=stored.crashes > 0), TimePassed()]
 
     def _noticed(self, noticed: Noticed, now: int) -> None:
         moving = self._runs.get(noticed.message.key)

@@ -55,6 +55,14 @@ class _Sent(msgspec.Struct, eq=False):
     is_noted: bool = False
 
 
+class _Outstanding(msgspec.Struct, eq=False):
+    """A call that has no answer. Where it `is_lost`, it takes up no room any more."""
+
+    call: Dispatched
+    sent: _Sent
+    is_lost: bool = False
+
+
 class LineView(msgspec.Struct, frozen=True):
     """A line as people see it. Times are Unix milliseconds; None: nothing, or never."""
 
@@ -98,7 +106,7 @@ class Dispatcher:
         self._limits = limits
         self._lines: dict[str, Line] = {}
         self._gates: dict[str, Gate] = {}
-        self._sent: dict[CallKey, tuple[Dispatched, _Sent]] = {}
+        self._sent: dict[CallKey, _Outstanding] = {}
         self._sweep_at = 0
         self.is_draining = False
 
@@ -145,10 +153,10 @@ class Dispatcher:
         found = self._sent.pop((key, input.step, input.visit, input.attempt), None)
         if found is None:
             return input
-        call, sent = found
-        now = self._clock.now()
+        call, sent, now = found.call, found.sent, self._clock.now()
         self._note_outcome(call, sent, now)
-        self._ended(sent, now)
+        if not found.is_lost:
+            self._ended(sent, now)
         breaker = sent.line.breaker
         if breaker is None or call.reached not in ("no", "away"):
             return input
@@ -179,8 +187,10 @@ class Dispatcher:
             return
         sent.line.under_way -= 1
         requests = max(1, *(call.requests for call in sent.unit.calls))
+        # A clock that was set meanwhile must not make people wait for days.
+        took_ms = min(now - sent.at, max(c.call.step.timeout_ms for c in sent.unit.calls))
         for gate in sent.gates:
-            gate.ended(min(sent.unit.cost, gate.rule.burst), requests, now - sent.at)
+            gate.ended(min(sent.unit.cost, gate.rule.burst), requests, took_ms)
         if sent.gates or len(sent.line):
             self._bell.ring()
 
@@ -256,7 +266,8 @@ class Dispatcher:
         line.under_way += 1
         for call in unit.calls:
             asked = call.call
-            self._sent[call.key, asked.step.id, asked.visit, asked.attempt] = (call, sent)
+            place = (call.key, asked.step.id, asked.visit, asked.attempt)
+            self._sent[place] = _Outstanding(call, sent)
 
     def _send(self, units: list[Unit]) -> None:
         single = [unit.calls[0] for unit in units if len(unit.calls) == 1]
@@ -324,18 +335,23 @@ class Dispatcher:
                 await gate.draw(())
 
     def _sweep(self, now: int) -> None:
-        """Answers that do not come take up no room."""
+        """Answers that do not come take up no room, and are forgotten when nobody waits for them:
+        one that comes late after all still says whether the other side was reached.
+        """
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_MS
-        lost = [
-            key
-            for key, (call, sent) in self._sent.items()
-            if now > sent.at + call.call.step.timeout_ms + GRACE_MS
+        late = [
+            (place, one)
+            for place, one in self._sent.items()
+            if now > one.sent.at + one.call.call.step.timeout_ms + GRACE_MS
         ]
-        for key in lost:
-            _, sent = self._sent.pop(key)
-            self._ended(sent, now)
+        for place, one in late:
+            if not one.is_lost:
+                one.is_lost = True
+                self._ended(one.sent, now)
+            if not self._is_awaited(one.call):
+                del self._sent[place]
 
     def _line(self, rule: CallRule) -> Line:
         line = self._lines.get(rule.line)

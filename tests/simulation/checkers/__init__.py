@@ -14,11 +14,14 @@ from tests.simulation.checkers import (
     commands_decided_once,
     everything_ends,
     leases_are_kept,
+    limits_are_kept,
     memory_is_bounded,
     nothing_accepted_is_lost,
     one_key_for_one_visit,
     only_owners_decide,
     order_follows_routes,
+    outages_cost_nothing,
+    parked_steps_wait,
     poison_is_set_aside,
     repeats_get_the_first_answer,
     replay_equals_state,
@@ -46,6 +49,9 @@ CHECKERS: dict[str, Checker] = {
         everything_ends,
         only_owners_decide,
         leases_are_kept,
+        limits_are_kept,
+        outages_cost_nothing,
+        parked_steps_wait,
     )
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beltline.core.explanation import standing
-from beltline.core.inputs import Cancel, Parked, Recovered
+from beltline.core.inputs import Cancel, Parked, Recovered, SetAside
 from tests.unit.core.belt_of_one import Hand, names, process, step
 
 WHY = "waits for the limit of connection crm"
@@ -54,6 +54,23 @@ def test_a_call_that_was_lost_may_have_been_made() -> None:
     assert hand.take(Recovered()).calls[0].is_repeat
     parked(hand, 2)
     assert hand.wait(1_000).calls[0].is_repeat
+
+
+def test_a_suspect_looks_again_at_once() -> None:
+    hand = Hand(process(step("a")))
+    hand.start()
+    parked(hand, 1, wait_ms=90_000_000)
+    assert not hand.take(Recovered()).events
+    again = hand.take(Recovered(wakes=True))
+    assert names(again) == ["step-started a"]
+    assert not again.calls[0].is_repeat
+
+
+def test_a_suspect_that_is_parked_is_set_aside_too() -> None:
+    hand = Hand(process(step("a")))
+    hand.start()
+    parked(hand, 1)
+    assert names(hand.take(SetAside("five crashes"))) == ["step-failed a", "run-stopped"]
 
 
 def test_a_failure_after_a_park_is_the_first_one() -> None:

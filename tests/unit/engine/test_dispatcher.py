@@ -171,6 +171,17 @@ def test_an_answer_that_never_comes_gives_its_place_back() -> None:
     assert it.calls[0].key == key
 
 
+def test_a_clock_that_is_set_makes_nobody_wait_for_days() -> None:
+    it = desk(Rule(CRM, concurrency=1))
+    it.submit({})
+    it.clock.ahead_ms += 90_000_000
+    answer_all(it)
+    it.submit({})
+    key = it.submit({}).key
+    ready_at = it.record(key).ready_at
+    assert ready_at is None or ready_at < it.clock.now() + 120_000
+
+
 def test_a_day_has_its_quota_and_the_next_one_its_own() -> None:
     it = desk(Rule(CRM, quota=Quota(3, "Europe/Moscow")))
     it.wait(86_400_000)
