@@ -275,7 +275,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "beginning again after a full store counts as progress",
         "poison_is_set_aside",
-        (_BELT, "_posted", " and type(posted.input) is not Recovered", ""),
+        (_BELT, "_posted", "type(input) in (Recovered, Parked)", "type(input) is Parked"),
     ),
     mutant(
         "deadlines are forgotten after a recovery",

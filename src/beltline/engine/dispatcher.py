@@ -204,10 +204,12 @@ class Dispatcher:
                 at = await self._serve(line)
                 if at is not None and (wake_at is None or at < wake_at):
                     wake_at = at
-            await self._tell_news()
+            has_news = await self._tell_news()
+            now = self._clock.now()
             if self._sent:
-                self._sweep(self._clock.now())
-                wake_at = self._sweep_at if wake_at is None else min(wake_at, self._sweep_at)
+                self._sweep(now)
+            if self._sent or has_news:
+                wake_at = now + SWEEP_MS if wake_at is None else min(wake_at, now + SWEEP_MS)
             await self._bell.wait(wake_at)
 
     async def _serve(self, line: Line) -> int | None:
@@ -328,11 +330,12 @@ class Dispatcher:
         names = {rule.name for unit in units for rule in unit.rule.limits}
         return max([self._gates[name].pace_ms for name in names if name in self._gates], default=0)
 
-    async def _tell_news(self) -> None:
-        """What has ended here makes room on other nodes."""
-        for gate in self._gates.values():
+    async def _tell_news(self) -> bool:
+        """What has ended here makes room on other nodes. Tells whether some could not be told."""
+        for gate in list(self._gates.values()):
             if gate.has_news:
                 await gate.draw(())
+        return any(gate.has_news for gate in self._gates.values())
 
     def _sweep(self, now: int) -> None:
         """Answers that do not come take up no room, and are forgotten when nobody waits for them:

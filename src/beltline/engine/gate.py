@@ -10,6 +10,7 @@ from beltline.engine.limit_store import Ask, Quota, Rule
 from beltline.engine.ports import Clock, Store, StoreAway, StoreFull
 
 POLL_MS = 250  # how often to look for what calls of other nodes give back
+POLL_MOST_MS = 5_000
 AWAY_MS = 500
 DAY_MS = 86_400_000
 QUOTA_WINDOW_MS = 25 * 3_600_000  # no day is longer
@@ -28,6 +29,7 @@ class Gate:
         self._held = 0
         self._spent = 0
         self._mean_ms = 0.0  # of the calls that ended
+        self._in_vain_since = 0  # it has granted nothing
         self._full_until = 0  # the day's quota is used up
         self.calls = 0  # under way
         self.wait_ms = 0
@@ -66,7 +68,13 @@ class Gate:
             return 0
         self._held += sum(costs[:granted])
         self.calls += granted
-        self.wait_ms = POLL_MS + round(self.pace_ms) if wait_ms is None else wait_ms
+        if granted or not self._in_vain_since:
+            self._in_vain_since = now
+        if wait_ms is None:
+            # Nobody knows when the calls that are under way end: look less and less often.
+            lasted = min(max(POLL_MS, now - self._in_vain_since), POLL_MOST_MS)
+            wait_ms = lasted + round(self.pace_ms)
+        self.wait_ms = wait_ms
         self.left = drawn.left
         return granted
 
