@@ -15,15 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from zlib import crc32
 
-import msgspec
-
 from beltline.core.inputs import Answered, AttemptFailed, Input, Parked
 from beltline.core.limits import Limits
-from beltline.engine.breaker import State
 from beltline.engine.call_rules import CallRule, CallRules
 from beltline.engine.gate import Gate
 from beltline.engine.limit_store import Rule
 from beltline.engine.line import Line, Unit
+from beltline.engine.line_view import LineView, view_of
 from beltline.engine.ports import (
     Bell,
     Clock,
@@ -34,48 +32,10 @@ from beltline.engine.ports import (
     Store,
     Transport,
 )
+from beltline.engine.under_way import SWEEP_MS, Sent, UnderWay
 
-GRACE_MS = 2_000  # an answer that comes later than its deadline by more does not come at all
-SWEEP_MS = 1_000
 # What a call is held for counts in its timeout: no more than this part of it.
 HELD_PART = 20
-
-CallKey = tuple[bytes, str, int, int]
-
-
-class _Sent(msgspec.Struct, eq=False):
-    """A unit that is under way."""
-
-    line: Line
-    gates: list[Gate]
-    unit: Unit
-    left: int
-    at: int
-    turn: int  # of the line's breaker
-    is_noted: bool = False
-
-
-class _Outstanding(msgspec.Struct, eq=False):
-    """A call that has no answer. Where it `is_lost`, it takes up no room any more."""
-
-    call: Dispatched
-    sent: _Sent
-    is_lost: bool = False
-
-
-class LineView(msgspec.Struct, frozen=True):
-    """A line as people see it. Times are Unix milliseconds; None: nothing, or never."""
-
-    name: str
-    waiting: int
-    under_way: int
-    parked_until: int | None
-    left: dict[str, float]
-    breaker: State | None = None
-    since: int | None = None
-    probe_at: int | None = None
-    last_error: str = ""
-    last_error_at: int | None = None
 
 
 class Dispatcher:
@@ -106,8 +66,7 @@ class Dispatcher:
         self._limits = limits
         self._lines: dict[str, Line] = {}
         self._gates: dict[str, Gate] = {}
-        self._sent: dict[CallKey, _Outstanding] = {}
-        self._sweep_at = 0
+        self._under_way = UnderWay(is_awaited, self._ended)
         self.is_draining = False
 
     # The committer's side
@@ -148,9 +107,9 @@ class Dispatcher:
         """What an answer means: mostly what it says. Where it says that the other side could not be
         reached, the call is parked.
         """
-        if not self._sent or not isinstance(input, Answered | AttemptFailed):
+        if not len(self._under_way) or not isinstance(input, Answered | AttemptFailed):
             return input
-        found = self._sent.pop((key, input.step, input.visit, input.attempt), None)
+        found = self._under_way.take(key, input)
         if found is None:
             return input
         call, sent, now = found.call, found.sent, self._clock.now()
@@ -167,7 +126,7 @@ class Dispatcher:
         was_called = call.reached == "away"
         return Parked(input.step, input.visit, input.attempt, until, reason, was_called)
 
-    def _note_outcome(self, call: Dispatched, sent: _Sent, now: int) -> None:
+    def _note_outcome(self, call: Dispatched, sent: Sent, now: int) -> None:
         """Tells the breaker, once for each unit."""
         breaker = sent.line.breaker
         if breaker is None or sent.is_noted or not call.reached:
@@ -181,7 +140,7 @@ class Dispatcher:
         elif breaker.failed(now, call.trouble, sent.turn):
             self._report(f"{name} cannot be reached", "", f"its steps are parked: {call.trouble}")
 
-    def _ended(self, sent: _Sent, now: int) -> None:
+    def _ended(self, sent: Sent, now: int) -> None:
         sent.left -= 1
         if sent.left:
             return
@@ -206,9 +165,8 @@ class Dispatcher:
                     wake_at = at
             has_news = await self._tell_news()
             now = self._clock.now()
-            if self._sent:
-                self._sweep(now)
-            if self._sent or has_news:
+            self._under_way.sweep(now)
+            if len(self._under_way) or has_news:
                 wake_at = now + SWEEP_MS if wake_at is None else min(wake_at, now + SWEEP_MS)
             await self._bell.wait(wake_at)
 
@@ -262,14 +220,7 @@ class Dispatcher:
                 self._gate(rule).give_back(min(unit.cost, rule.burst))
 
     def _note_sent(self, line: Line, unit: Unit, now: int) -> None:
-        gates = [self._gate(rule) for rule in unit.rule.limits]
-        turn = line.breaker.turn if line.breaker is not None else 0
-        sent = _Sent(line, gates, unit, len(unit.calls), now, turn)
-        line.under_way += 1
-        for call in unit.calls:
-            asked = call.call
-            place = (call.key, asked.step.id, asked.visit, asked.attempt)
-            self._sent[place] = _Outstanding(call, sent)
+        self._under_way.add(line, [self._gate(rule) for rule in unit.rule.limits], unit, now)
 
     def _send(self, units: list[Unit]) -> None:
         single = [unit.calls[0] for unit in units if len(unit.calls) == 1]
@@ -337,25 +288,6 @@ class Dispatcher:
                 await gate.draw(())
         return any(gate.has_news for gate in self._gates.values())
 
-    def _sweep(self, now: int) -> None:
-        """Answers that do not come take up no room, and are forgotten when nobody waits for them:
-        one that comes late after all still says whether the other side was reached.
-        """
-        if now < self._sweep_at:
-            return
-        self._sweep_at = now + SWEEP_MS
-        late = [
-            (place, one)
-            for place, one in self._sent.items()
-            if now > one.sent.at + one.call.call.step.timeout_ms + GRACE_MS
-        ]
-        for place, one in late:
-            if not one.is_lost:
-                one.is_lost = True
-                self._ended(one.sent, now)
-            if not self._is_awaited(one.call):
-                del self._sent[place]
-
     def _line(self, rule: CallRule) -> Line:
         line = self._lines.get(rule.line)
         if line is None:
@@ -391,22 +323,9 @@ class Dispatcher:
 
     def view(self, line: str, limits: tuple[Rule, ...]) -> LineView:
         """A line as it stands, with what is left of these limits."""
-        now = self._clock.now()
         found = self._lines[line] if line in self._lines else Line(line, has_breaker=True)
-        breaker = found.breaker
         left = {r.name: self._gates[r.name].left for r in limits if r.name in self._gates}
-        view = LineView(line, len(found), found.under_way, found.booked_until(now), left)
-        if breaker is None:
-            return view
-        is_away = breaker.state != "closed"
-        return msgspec.structs.replace(
-            view,
-            breaker=breaker.state,
-            since=breaker.since if is_away else None,
-            probe_at=breaker.probe_at if breaker.state == "open" else None,
-            last_error=breaker.last_error,
-            last_error_at=breaker.last_error_at or None,
-        )
+        return view_of(found, left, self._clock.now())
 
     def lines(self) -> list[Line]:
         """All lines that calls have stood in."""
