@@ -38,7 +38,12 @@ class Shelf:
 def definitions() -> list[Definition]:
     """All processes, always in the same order."""
     drawn = [_drawn(f"drawn-{number}", Random(number)) for number in range(DRAWN)]
-    return [*_by_hand(), *_by_hand_too(), *drawn]
+    every = [*_by_hand(), *_by_hand_too(), *drawn]
+    for definition in every:
+        for each in definition["steps"]:
+            if each["module"] == "work" and each["id"] in LIMITED:
+                each["connection"] = "crm"
+    return every
 
 
 @cache
@@ -78,8 +83,6 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
             "timeout": "4s",
             "max_visits": 4,
         }
-        if id in LIMITED:
-            base["connection"] = "crm"
     elif module == "wait":
         base["with"] = {"for": "3s"}
     return base | given
