@@ -23,6 +23,7 @@ import structlog
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
 from beltline.carriage import carriage_of
+from beltline.catalog.limiting import HubRules
 from beltline.connections import Connections
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
@@ -252,7 +253,11 @@ def _construct(
     node = Node(
         store=store,
         transport=carriage.transport,
-        definitions=Definitions(processes, files.sources),
+        definitions=Definitions(
+            processes,
+            files.sources,
+            HubRules(files.catalog, files.connections, home.settings.modules),
+        ),
         mailbox=mailbox,
         clock=clock,
         entropy=os.urandom,

@@ -15,6 +15,7 @@ from typing import Any
 from beltline.engine.node import Node
 from beltline.engine.ports import LeaseLost, Posted, StoreAway, StoreBroken, StoreFull
 from tests.simulation.options import SPAN_MS
+from tests.simulation.outages import plan_outages
 from tests.simulation.outside import SimulatedTransport
 from tests.simulation.ports import (
     SimulatedBell,
@@ -29,7 +30,7 @@ from tests.simulation.store import Fate, SimulatedStore
 from tests.simulation.world import STEPS_OF_CLOCK_MS, World
 
 LEASE_MS = 4_000
-ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser")
+ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
 FATES: tuple[Fate, ...] = ("unsent", "unanswered", "late")
 
 
@@ -89,7 +90,7 @@ class Fleet(World):
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, process.life),
-            definitions=self._given(),
+            definitions=self._configured(),
             mailbox=mailbox,
             clock=process.clock,
             entropy=entropy.randbytes,
@@ -190,6 +191,10 @@ class Fleet(World):
             await hub.store.hand_over()
         self._scheduler.at(self._scheduler.now, lambda: self._kill_process(process))
 
+    def _report(self, event: str, run: str, reason: str) -> None:
+        if "taken over" not in event:  # which is no mistake
+            super()._report(event, run, reason)
+
     # Faults between nodes
 
     def _doubt(self, process: Process) -> Fate:
@@ -214,6 +219,7 @@ class Fleet(World):
         for _ in range(self.options.jumps):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
         self._plan_steps_of_clocks()
+        plan_outages(self._scheduler, self._outside, self.options, chance)
         self._society.plan()
 
     def _set_clock(self) -> None:

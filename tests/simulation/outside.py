@@ -21,6 +21,8 @@ from tests.simulation.options import Options
 from tests.simulation.record import Record, Seen
 from tests.simulation.scheduler import Scheduler
 
+NOBODY = "nobody is there"
+
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -50,11 +52,18 @@ class Outside:
         self._later = later
         self._defers = later.uniform(0, 0.7) if later.random() < 0.5 else 0.0
         self._kill = kill
+        self._units = 0
         self.is_calm = False  # faults are over
+        self.is_away = False  # nobody is there on the connection
 
     def called(self, call: Dispatched, life: int) -> None:
         """A handler gets a call of the process's `life`."""
+        self._units += 1
+        self._called(call, life)
+
+    def _called(self, call: Dispatched, life: int) -> None:
         asked = call.call
+        is_away = self.is_away and asked.step.connection is not None
         self._record.calls.append(
             Seen(
                 key=call.key,
@@ -65,8 +74,17 @@ class Outside:
                 idempotency=_key_of(call),
                 at=self._scheduler.steps,
                 life=life,
+                time=self._scheduler.now,
+                connection=asked.step.connection,
+                unit=self._units,
+                is_away=is_away,
             )
         )
+        if is_away:
+            self._refuse(call)
+            return
+        if asked.step.connection is not None:
+            call.reached = "yes"
         if self._is_poison(call):
             self._scheduler.at(self._scheduler.now + 5, lambda: self._kill(life))
             return
@@ -77,6 +95,23 @@ class Outside:
             self._answer(call)
             if not self.is_calm and self._chance.random() < self._options.duplicates:
                 self._answer(call)
+
+    def called_together(self, calls: list[Dispatched], life: int) -> None:
+        """A batch handler gets calls: one request for all, and an answer for each."""
+        self._units += 1
+        for call in calls:
+            self._called(call, life)
+
+    def _refuse(self, call: Dispatched) -> None:
+        """Nobody is there, as the outgoing client and the handler tell it."""
+        call.reached, call.trouble = "no", NOBODY
+        asked = call.call
+        error = Error("retry", NOBODY)
+        answer = AttemptFailed(asked.step.id, asked.visit, asked.attempt, error)
+        delay = self._chance.choice((0, 1, 5, 50))
+        self._scheduler.at(
+            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer))
+        )
 
     def _is_poison(self, call: Dispatched) -> bool:
         """Some requests carry what kills the process at one of the steps."""
@@ -138,6 +173,10 @@ class SimulatedTransport:
         """Hands calls to the world outside."""
         for call in calls:
             self._outside.called(call, self._life)
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Hands a batch to the world outside."""
+        self._outside.called_together(calls, self._life)
 
     def call_inline(self, call: Dispatched) -> Answer:
         """A pure handler's answer, here and now."""

@@ -21,6 +21,7 @@ from beltline.engine.records import JournalRow, StoredVersion
 from tests.simulation import workload
 from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options, draw, with_few_crashes
+from tests.simulation.outages import plan_outages
 from tests.simulation.outside import Outside, SimulatedTransport
 from tests.simulation.ports import (
     SimulatedBell,
@@ -30,6 +31,7 @@ from tests.simulation.ports import (
 )
 from tests.simulation.processes import SimulatedProcesses
 from tests.simulation.record import Crash, Record, Sample
+from tests.simulation.rules import SimulatedRules
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.society import WINDOW_MS, Hub, Society
 from tests.simulation.sources import draw_buffering
@@ -39,7 +41,7 @@ from tests.simulation.store import Moment, SimulatedStore
 from tests.simulation.workers import Workers
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
-NO_MISTAKES = ("taken over", "waited in their buffers")
+NO_MISTAKES = ("taken over", "waited in their buffers", "connection")  # as outages are none
 STEPS_OF_CLOCK_MS = (-4_000, -60_000, -3_600_000, 4_000, 3_600_000)
 STEPS_MOST = 60_000  # of the scheduler; a seed that needs more goes round in circles
 
@@ -77,6 +79,8 @@ class World:
             self.options = with_few_crashes(self.options)
         self.record = Record({d["process"]: d for d in self._definitions}, WINDOW_MS)
         self.record.memory_limit = self.options.moving_runs
+        self.record.rate_per_s = self.options.rate_per_s
+        self.record.burst = self.options.burst
         self._outside = Outside(
             self._scheduler,
             Random(f"outside {seed}"),
@@ -163,7 +167,7 @@ class World:
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, self._life),
-            definitions=self._given(),
+            definitions=self._configured(),
             mailbox=mailbox,
             clock=self._clock,
             entropy=entropy.randbytes,
@@ -178,9 +182,10 @@ class World:
         if not any(words in event for words in NO_MISTAKES):
             self.record.reports.append(f"{event}: {reason}")
 
-    def _given(self) -> Definitions:
+    def _configured(self) -> Definitions:
         processes = SimulatedProcesses(self._disk.versions, self._scheduler)
-        return Definitions(processes, self._society.buffers.sources)
+        rules, sources = SimulatedRules(self.options), self._society.buffers.sources
+        return Definitions(processes, sources, rules)
 
     async def _start(self, node: Node, mailbox: SimulatedMailbox, store: SimulatedStore) -> None:
         while True:
@@ -192,7 +197,7 @@ class World:
                 break
         self._has_recovered = True
         self._society.hubs[0] = Hub(node, mailbox, store, life=self._life)
-        names = ("belt", "committer", "loader", "timers", "pulse", "releaser")
+        names = ("belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
 
@@ -317,6 +322,7 @@ class World:
         for _ in range(self.options.clean_stops):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
         self._plan_steps_of_clocks()
+        plan_outages(self._scheduler, self._outside, self.options, chance)
         self._society.plan()
 
     def _plan_steps_of_clocks(self) -> None:
@@ -352,6 +358,7 @@ class World:
         self._is_calm = self._outside.is_calm = True
         self.record.calm_at = self._scheduler.now
         self._put_clocks_right()
+        self._outside.is_away = False
         self._society.calm_down()
 
     def _put_clocks_right(self) -> None:

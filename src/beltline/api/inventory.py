@@ -1,4 +1,4 @@
-"""Operations on what a hub has: its modules and its connections."""
+"""Operations on the modules that a hub has."""
 
 from __future__ import annotations
 
@@ -56,33 +56,6 @@ class ModuleList(msgspec.Struct, frozen=True):
     bound: list[BoundName]
 
 
-class ConnectionLimitsView(msgspec.Struct, frozen=True):
-    """What the outside system bears; null: no limit."""
-
-    rate_per_s: float | None
-    burst: int | None
-    concurrency: int | None
-    batch: int | None
-
-
-class ConnectionView(msgspec.Struct, frozen=True):
-    """A connection. Of its secret only this is told: the name, and whether it is set."""
-
-    connection: str
-    kind: str
-    address: str
-    secret: str | None
-    secret_is_set: bool
-    private_addresses: str
-    limits: ConnectionLimitsView
-
-
-class ConnectionList(msgspec.Struct, frozen=True):
-    """All connections, by name."""
-
-    connections: list[ConnectionView]
-
-
 @operation(needs=Role.VIEWER, answer=ModuleList)
 async def list_modules(call: Call[Nothing, Nothing]) -> ModuleList:
     """Lists the modules."""
@@ -128,23 +101,3 @@ async def show_module(call: Call[Nothing, Nothing]) -> dict[str, Any]:
         hint = f" Did you mean {near!r}?" if near else ""
         raise Problem(404, "no-such-module", f"There is no module of this name.{hint}")
     return module_schema(module)
-
-
-@operation(needs=Role.VIEWER, answer=ConnectionList)
-async def list_connections(call: Call[Nothing, Nothing]) -> ConnectionList:
-    """Lists the connections."""
-    hub = call.hub
-    return ConnectionList(
-        [
-            ConnectionView(
-                connection=name,
-                kind=file.kind,
-                address=file.address,
-                secret=None if file.secret is None else file.secret.name,
-                secret_is_set=file.secret is not None and bool(hub.secret(file.secret.name)),
-                private_addresses=file.private_addresses,
-                limits=ConnectionLimitsView(**msgspec.structs.asdict(file.limits)),
-            )
-            for name, file in sorted(hub.connections.items())
-        ]
-    )

@@ -117,6 +117,10 @@ class HttpTransport:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """A worker takes one call at a time."""
+        self.dispatch(calls)
+
     def call_inline(self, call: Dispatched) -> Answer:
         """No module behind a network is pure."""
         return failed(call, "module", "a module of a worker is not called in place", final=True)

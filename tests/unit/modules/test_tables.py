@@ -254,17 +254,19 @@ async def test_a_row_that_is_far_away_is_not_far() -> None:
     assert found["rows"] == [[1], [2]]
 
 
+class LaterTime(datetime):
+    """What is asked for now, some years on."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return cls(2031, 1, 1, tzinfo=tz)
+
+
 class Later:
-    """The time of openpyxl, some years on."""
+    """The module of time of openpyxl."""
 
     timezone = timezone
-
-    class datetime(datetime):  # noqa: N801 - as it is called there
-        """What is asked for now."""
-
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return cls(2031, 1, 1, tzinfo=tz)
+    datetime = LaterTime
 
 
 async def test_a_sheet_is_written_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

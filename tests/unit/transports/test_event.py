@@ -46,7 +46,12 @@ class Log:
 class Stage:
     """A transport with modules by name, and a way to call them."""
 
-    def __init__(self, modules: dict[str, Callable[..., Any]], limits: Limits) -> None:
+    def __init__(
+        self,
+        modules: dict[str, Callable[..., Any]],
+        limits: Limits,
+        batch: Callable[..., Any] | None = None,
+    ) -> None:
         self.mailbox = AsyncioMailbox()
         self.log = Log()
         unused: Any = None
@@ -61,6 +66,7 @@ class Stage:
                 config=NumberConfig,
                 output=dict[str, Any],
                 handler=handler,
+                batch=batch,
                 examples=(),
             )
             for name, handler in modules.items()

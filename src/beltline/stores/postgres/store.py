@@ -24,6 +24,7 @@ from typing import Any
 import asyncpg
 
 from beltline import __version__
+from beltline.engine.limit_store import Ask, Drawn, Rule
 from beltline.engine.ports import NotFound, StoreAway, StoreBroken
 from beltline.engine.records import (
     Acceptance,
@@ -234,6 +235,12 @@ class PostgresStore(BufferCalls, VerdictCalls):
     async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
         rows = await self._change(statements.ALLOW, name, wanted, at_most, every_ms)
         return Allowance(*rows[0])
+
+    async def draw(self, rule: Rule, ask: Ask) -> Drawn:
+        limits = (rule.name, rule.rate_per_s, rule.burst, rule.concurrency)
+        has = (ask.serial, ask.held, ask.calls, ask.spent, list(ask.costs))
+        rows = await self._change(statements.DRAW, self._member(), *limits, *has)
+        return Drawn(*rows[0])
 
     async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
         acceptance.check_scheduled()
