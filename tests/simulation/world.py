@@ -41,7 +41,7 @@ from tests.simulation.store import Moment, SimulatedStore
 from tests.simulation.workers import Workers
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
-NO_MISTAKES = ("taken over", "waited in their buffers", "connection")  # as outages are none
+NO_MISTAKES = ("taken over", "waited in their buffers", "connection")
 STEPS_OF_CLOCK_MS = (-4_000, -60_000, -3_600_000, 4_000, 3_600_000)
 STEPS_MOST = 60_000  # of the scheduler; a seed that needs more goes round in circles
 
@@ -65,8 +65,7 @@ class World:
         self._disk = Disk()
         self._life = 0
         self._crash_at = crash_at
-        self._is_calm = False
-        self._has_recovered = False
+        self._is_calm = self._has_recovered = False
         self._crashes_left = self.options.crashes
         self._full_left = 0
         self._sampled: set[tuple[bytes, int]] = set()
@@ -184,8 +183,8 @@ class World:
 
     def _configured(self) -> Definitions:
         processes = SimulatedProcesses(self._disk.versions, self._scheduler)
-        rules, sources = SimulatedRules(self.options), self._society.buffers.sources
-        return Definitions(processes, sources, rules)
+        sources = self._society.buffers.sources
+        return Definitions(processes, sources, SimulatedRules(self.options))
 
     async def _start(self, node: Node, mailbox: SimulatedMailbox, store: SimulatedStore) -> None:
         while True:

@@ -172,9 +172,11 @@ class Catalog:
         undeclared: list[Module[Any, Any]] = []
         for name, binding in bindings.items():
             pinned = targets.get(name) or self._pinned(name)
-            if not binding.use and not binding.transport:
-                raise CatalogError(f"[modules.{name}] says neither use nor transport: write one")
-            if pinned is None and remotes[name] is None:
+            if binding == Binding():
+                raise CatalogError(
+                    f"[modules.{name}] says neither use nor transport nor limits: write one"
+                )
+            if pinned is None and remotes.get(name) is None:
                 raise CatalogError(f"[modules.{name}]: no module has this name; say which to use")
             if pinned in _BY_THE_ENGINE and remotes.get(name) is not None:
                 raise CatalogError(f"[modules.{name}]: {pinned} is run by the engine itself")
