@@ -290,7 +290,7 @@ class Belt:
     def _settle(self, moving: Moving, changed: bool) -> None:
         """Keeps the run's row and watch true after decisions."""
         run = moving.run
-        if moving.crashes and run.is_parked and not run.is_moving:
+        if moving.crashes and not changed and run.is_parked and not run.is_moving:
             # It has not been called yet, so it stays suspected, and here: to let go of it would
             # clear its crashes.
             self._timers.watch(moving)

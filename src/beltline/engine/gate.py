@@ -10,7 +10,7 @@ from beltline.engine.limit_store import Ask, Quota, Rule
 from beltline.engine.ports import Clock, Store, StoreAway, StoreFull
 
 POLL_MS = 250  # how often to look for what calls of other nodes give back
-POLL_MOST_MS = 5_000
+POLL_MOST_MS = 1_000
 AWAY_MS = 500
 DAY_MS = 86_400_000
 QUOTA_WINDOW_MS = 25 * 3_600_000  # no day is longer
