@@ -138,7 +138,7 @@ class OpenLoop:
             self.waited_most = max(self.waited_most, len(self._waiting))
             await asyncio.sleep(TICK_S)
         until = time.perf_counter() + PATIENCE_S
-        while self._open and time.perf_counter() < until:  # noqa: ASYNC110 - as fine as all else
+        while self._open and time.perf_counter() < until:  # noqa: ASYNC110 - its clock ticks
             await asyncio.sleep(TICK_S)
         for connection in made:
             connection.close()

@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CHILD_S = 300  # no measurement takes so long; one that does is stuck
-SECRET = "the secret that the senders of the benchmark sign with"  # noqa: S105
+SECRET = "the secret that the senders of the benchmark sign with"  # noqa: S105 - made up
 KEY = "a" * 43  # of the hub's own encryption: nothing is encrypted here
 READY = "ready"  # what a process says that waits to be let go with others
 

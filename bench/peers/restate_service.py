@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import hypercorn  # type: ignore[import-not-found,unused-ignore]
-import hypercorn.asyncio  # type: ignore[import-not-found,unused-ignore]
-import restate  # type: ignore[import-not-found,unused-ignore]
+import hypercorn
+import hypercorn.asyncio
+import restate
 
 from bench import lead
 from tests.servers.ports import free_ports

@@ -130,7 +130,7 @@ async def running_hub(
         await _join(running.node)
         await _load(running.processes)
         async with (
-            _keeping(running.hub.verdicts),
+            _keeping(running.hub.verdicts, running.ended),
             _moving(running, transport, home.settings.stopping.grace_s),
         ):
             yield running
@@ -156,9 +156,12 @@ async def _open(home: Home, url: str, *, durable: bool) -> Store:
 
 
 @asynccontextmanager
-async def _keeping(verdicts: Verdicts) -> AsyncIterator[None]:
-    """Keeps the verdicts of what is refused until the block ends, and then what is left."""
+async def _keeping(verdicts: Verdicts, ended: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Keeps the verdicts of what is refused until the block ends, and then what is left. What the
+    keeper fails of ends the hub, as it would anywhere else.
+    """
     keeping = asyncio.create_task(verdicts.run(), name="verdicts")
+    keeping.add_done_callback(lambda done: _tell_end(done, ended))
     try:
         yield
     finally:

@@ -226,16 +226,17 @@ class Worker:
         except (NotAnAnswer, DurationError) as wrong:
             return _problem(400, "", str(wrong))
         self._under_way += 1
+        deadline = self._clock.now() + timeout_ms  # by this machine's clock
         try:
             async with asyncio.timeout(max(0, timeout_ms) / 1_000), self._places:
-                return await self._answer(event.data, timeout_ms)
+                return await self._answer(event.data, timeout_ms, deadline)
         except TimeoutError:
             return _problem(503, "retry", "there was no answer before the deadline")
         finally:
             self._under_way -= 1
 
-    async def _answer(self, called: StepCall, timeout_ms: int) -> Reply:
-        call = self._call_of(called, timeout_ms)
+    async def _answer(self, called: StepCall, timeout_ms: int, deadline: int) -> Reply:
+        call = self._call_of(called, timeout_ms, deadline)
         answered = self._waiting[call.key] = asyncio.get_running_loop().create_future()
         ended = asyncio.ensure_future(self._has_ended.wait())
         try:
@@ -246,8 +247,8 @@ class Worker:
             ended.cancel()
             del self._waiting[call.key]
 
-    def _call_of(self, called: StepCall, timeout_ms: int) -> Dispatched:
-        """The call as a transport knows it. Its deadline is told by this machine's clock."""
+    def _call_of(self, called: StepCall, timeout_ms: int, deadline: int) -> Dispatched:
+        """The call as a transport knows it."""
         self._numbers += 1
         name, _, _ = called.module.partition("@")
         step = Step(
@@ -259,7 +260,6 @@ class Worker:
             connection=None if called.connection is None else called.connection.name,
             timeout_ms=timeout_ms,
         )
-        deadline = self._clock.now() + timeout_ms
         call = Call(step, called.visit, called.attempt, called.input, deadline)
         return Dispatched(self._numbers.to_bytes(16), called.run, call)
 

@@ -38,15 +38,16 @@ async def test_a_result_comes_back_as_its_module_declares_it(kind: str) -> None:
         assert plain.result == {"number": 8, "text": ""}
 
 
-async def test_a_handler_knows_its_attempt_and_its_key(kind: str) -> None:
+async def test_a_handler_knows_its_attempt_its_key_and_its_deadline(kind: str) -> None:
     async with stand(kind) as on:
-        first, second = await on.answers(
-            on.call("tell", visit=3, attempt=1), on.call("tell", visit=3, attempt=2)
-        )
+        calls = [on.call("tell", visit=3, attempt=1), on.call("tell", visit=3, attempt=2)]
+        first, second = await on.answers(*calls)
     key = idempotency_key(RUN, "tell", 3)
     place = {"run": RUN, "step": "tell", "visit": 3, "key": key}
-    assert first.result == {**place, "attempt": 1}
-    assert second.result == {**place, "attempt": 2}
+    for answer, attempt in ((first, 1), (second, 2)):
+        deadline_ms = answer.result.pop("deadline_ms")
+        assert abs(deadline_ms - calls[attempt - 1].call.deadline) < 1_000
+        assert answer.result == {**place, "attempt": attempt}
     assert (first.attempt, second.attempt) == (1, 2)
 
 

@@ -101,6 +101,7 @@ async def tell(config: WorkConfig, context: Context) -> dict[str, Any]:
         "visit": context.visit,
         "attempt": context.attempt,
         "key": context.key,
+        "deadline_ms": context.deadline_ms,
     }
 
 

@@ -139,6 +139,17 @@ async def _killed(self: Door, cursor: Any) -> None:
     raise OSError("killed")
 
 
+async def test_what_changes_without_its_time_is_no_change(make: Make, stand: Stand) -> None:
+    crm = make()
+    await crm.look()
+    id = await stand.add("lead")
+    await crm.look()
+    comment = {"ENTITY_ID": id, "ENTITY_TYPE": "lead", "COMMENT": "x"}
+    await stand.call("crm.timeline.comment.add", {"fields": comment})
+    await crm.look()
+    assert await crm.told() == [f"lead.add {id}"]
+
+
 @pytest.mark.parametrize(
     ("on", "told"),
     [("add", ["lead.add 2"]), ("update", ["lead.update 1", "lead.update 2"])],
@@ -181,7 +192,7 @@ async def test_pages_lose_nothing_that_changes_meanwhile(make: Make, stand: Stan
     async def change() -> None:
         nonlocal pages
         pages += 1
-        await crm.pass_s(2)
+        await crm.pass_s(100)
         if pages == 2:
             await crm.update(ids[0], "behind the look")
             await crm.update(ids[-1], "before it")

@@ -16,7 +16,7 @@ import msgspec
 from beltline.core.events import Error
 from beltline.core.inputs import Answer, Answered, AttemptFailed, Deferred
 from beltline.engine.ports import Dispatched, Posted
-from beltline.sdk.context import idempotency_key
+from beltline.sdk import Context
 from tests.simulation.options import Options
 from tests.simulation.record import Record, Seen
 from tests.simulation.scheduler import Scheduler
@@ -184,5 +184,15 @@ class SimulatedTransport:
 
 
 def _key_of(call: Dispatched) -> str:
-    """The idempotency key as the sdk gives it to a handler."""
-    return idempotency_key(call.run, call.call.step.id, call.call.visit)
+    """The idempotency key as a handler is given it."""
+    asked = call.call
+    unused: Any = None  # of the context, the key alone is asked for
+    return Context(
+        *(call.run, asked.step.id, asked.visit, asked.attempt, asked.deadline),
+        connection=None,
+        http=unused,
+        memory=unused,
+        log=unused,
+        files=unused,
+        bounds=unused,
+    ).key

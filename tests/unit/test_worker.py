@@ -14,11 +14,13 @@ import pytest
 from beltline.catalog.catalog import Catalog
 from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
+from beltline.engine.ports import Clock
 from beltline.logs import Redaction
 from beltline.loop import SystemClock
 from beltline.worker import Worker
 from tests.conformance.transport_kinds import Gate, modules_of
 from tests.unit.api.calling import Answered, call
+from tests.unit.api.stage import ManualClock
 
 EVENT = "application/cloudevents+json"
 
@@ -38,11 +40,13 @@ def event(module: str = "echo@1", deadline_s: int = 30, **more: Any) -> bytes:
 
 
 @asynccontextmanager
-async def worker(gate: Gate | None = None, **more: Any) -> AsyncIterator[Worker]:
+async def worker(
+    gate: Gate | None = None, clock: Clock | None = None, **more: Any
+) -> AsyncIterator[Worker]:
     made = Worker(
         Catalog(modules_of(gate or Gate())),
         Connections({}, Redaction(), Path()),
-        SystemClock(),
+        clock or SystemClock(),
         PRODUCTION,
         name="tests 1",
         **{"concurrency": 2, **more},
@@ -104,6 +108,21 @@ async def test_calls_beyond_its_concurrency_wait() -> None:
         gate.open()
         assert [answer.status for answer in await asyncio.gather(*calls)] == [200] * 4
     assert gate.most == 2
+
+
+async def test_a_call_that_waited_for_a_place_has_less_time_left() -> None:
+    gate, clock = Gate(), ManualClock()
+    due = clock.now() + 30_000
+    async with worker(gate, clock, concurrency=1) as on:
+        first = asyncio.create_task(sent(on, event("waits@1")))
+        await gate.have_entered(1)
+        second = asyncio.create_task(sent(on, event("tell@1")))
+        while on._under_way < 2:  # noqa: ASYNC110 - it is on its way in this loop
+            await asyncio.sleep(0)
+        clock.time += 20_000
+        gate.open()
+        await first
+        assert (await second).json()["result"]["deadline_ms"] == due
 
 
 async def test_a_stopping_worker_hands_back() -> None:

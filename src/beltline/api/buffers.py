@@ -13,6 +13,7 @@ from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
 from beltline.core.explanation import moment
 from beltline.definition.bitrix24 import Bitrix24Way
+from beltline.definition.buffering import Paused
 from beltline.definition.source import Source
 from beltline.definition.verify import (
     Verify,
@@ -28,7 +29,7 @@ from beltline.definition.webhook import WebhookWay
 from beltline.engine.buffers import Buffer
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
-from beltline.engine.releaser import PAUSED, RELEASED
+from beltline.engine.releaser import PAUSED, release_now
 
 State = Literal["paused", "released"]
 Way = Literal["none", "bearer", "basic", "hmac", "standard-webhooks", "slack", "bitrix24"]
@@ -133,7 +134,9 @@ async def pause_source(call: Call[Nothing, Nothing]) -> BufferView:
 
 @operation(needs=Role.OPERATOR, body=Nothing, answer=Released, problems=(404, 409, 422))
 async def resume_source(call: Call[Nothing, Nothing]) -> Released:
-    """Lets go of all that the source holds back, and holds back nothing any more."""
+    """Ends a pause: the source releases again as its file says, or at once where that says
+    `paused`. What may go at once goes now.
+    """
     hub, source = call.hub, known_source(call)
     require_process(hub, source)  # first: a pause must not end with nowhere to go
     try:
@@ -198,8 +201,9 @@ async def held_by(hub: Hub, source: Source) -> int:
 
 
 async def state_of(hub: Hub, source: Source) -> State:
-    """Whether a source holds back what comes in."""
-    return _state(PAUSED if await hub.holds_back(source) else RELEASED)
+    """Whether a source is paused: by a person, or by its file."""
+    release = release_now(source, (await hub.source_states.get()).get(source.name))
+    return "paused" if isinstance(release, Paused) else "released"
 
 
 def require_process(hub: Hub, source: Source) -> None:

@@ -173,7 +173,7 @@ class IntakeRoute:
         is_read: bool = True,
     ) -> None:
         notes, source = self._hub.notes, webhook.source.name
-        if notes.has_room(source):
+        if notes.take_slot(source):
             came = webhook.came(received, self._hub.limits, is_read=is_read)
             notes.refused(source, key, came, why.status, why.kind, str(why))
 
@@ -205,7 +205,7 @@ class IntakeRoute:
             )
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
-        if answer.same_body and hub.notes.has_room(source.name):
+        if answer.same_body and hub.notes.take_slot(source.name):
             came = webhook.came(received, hub.limits)
             hub.notes.repeated(source.name, key, came, answer.key)
         return await self._repeated(webhook, answer, taken, request, headers)

@@ -77,7 +77,7 @@ class PortalEvents:
     def _note(self, source: Source, headers: Headers, why: RequestRefused | Problem) -> None:
         """Has it seen that an event was refused. Nothing of it is kept: what changed is listed."""
         hub = self._hub
-        if hub.notes.has_room(source.name):
+        if hub.notes.take_slot(source.name):
             kept, names = shown_headers(headers, (), hub.limits.request_header_bytes)
             came = Came({"headers": kept, "headers_not_kept": names})
             key, _ = hub.node.intake.new_key()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,6 +17,7 @@ import uvloop
 from beltline.catalog.catalog import Catalog, CatalogError
 from beltline.catalog.discovery import of_file, of_package
 from beltline.cli.console import EXIT_USAGE, HomeOption, fail, say
+from beltline.cli.listening import ListeningServer
 from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
 from beltline.home_files import read_home
@@ -122,7 +119,7 @@ async def _serve(make: Callable[[], Worker], host: str, port: int, grace_s: floa
         await _Server(app, grace_s, config).serve()
 
 
-class _Server(uvicorn.Server):
+class _Server(ListeningServer):
     """Says where it listens; at a signal the worker hands back what it cannot finish."""
 
     def __init__(self, app: Worker, grace_s: float, config: uvicorn.Config) -> None:
@@ -136,21 +133,6 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         self.force_exit = False  # a second signal does not make it drop answers
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals end the serving, not the process."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                say(f"the worker listens on http://{host}:{port}")
+    def listens(self, host: str, port: int) -> None:
+        """It listens there now."""
+        say(f"the worker listens on http://{host}:{port}")

@@ -99,7 +99,7 @@ class Turn:
     def complete(self, step: Step, visit: int, attempt: int, result: Any, size: int) -> None:
         """A visit gave its result: record it and send its token on."""
         failures = self.run.open[step.id, visit].failures
-        if not self.has_room(step, size):
+        if not self.take_slot(step, size):
             text = f"the document would pass document_bytes ({LIMITS.document_bytes})"
             self.fail(step, visit, attempt, failures, Error("limit", text), final=True)
             return
@@ -116,7 +116,7 @@ class Turn:
         self.events.append(StepCompleted(step.id, visit, attempt, result, size, to, because))
         self._arrivals.extend(to)
 
-    def has_room(self, step: Step, size: int) -> bool:
+    def take_slot(self, step: Step, size: int) -> bool:
         """Whether the document can hold a result of `size` bytes in place of the step's last."""
         size_before = self.run.sizes.get(step.id, 0)
         return self.run.document_bytes - size_before + size <= LIMITS.document_bytes

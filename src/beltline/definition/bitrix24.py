@@ -221,7 +221,7 @@ def _is_constant(value: Any) -> bool:
 def _read_start(report: Report, value: Any) -> Literal["now", "all"] | int:
     at: Place = ("start",)
     if value == "now" or value == "all":  # noqa: PLR1714 - which narrows the type
-        return value  # type: ignore[no-any-return]
+        return value  # type: ignore[no-any-return]  # one of the two, by the line before
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -28,17 +28,11 @@ from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.firing import Firing
 from beltline.sources.notes import Came, Notes, came_as_value
-from beltline.sources.refusal import RequestRefused
+from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.request import Offered, check_value, new_request
 
 IDENTITY_MS = 30 * 86_400_000  # how long a feed's own identities are told apart
 MEMORY = "source"  # the space of what feeds remember
-
-_IDENTITY_TAKEN = RequestRefused(
-    409,
-    "identity-taken",
-    "The identity of this request belongs to another one, which had another body.",
-)
 
 
 class NotTaken(Exception):
@@ -177,7 +171,7 @@ class Door:
                 if held and self._backlogs is not None:
                     self._backlogs.accepted(self.source)
             elif self.source.identity is not None and not answer.same_body:
-                given.append(_IDENTITY_TAKEN)
+                given.append(identity_taken())
                 continue
             given.append(answer)
         return given
@@ -239,7 +233,7 @@ class Door:
         after it was offered is noted already.
         """
         name = self.source.name
-        if self._notes is not None and self._notes.has_room(name):
+        if self._notes is not None and self._notes.take_slot(name):
             came = Came(meta or {}) if value is None else came_as_value(value, meta or {})
             key, _ = self._intake.new_key()
             told = (refused.status, refused.kind, refused.detail)

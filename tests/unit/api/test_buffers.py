@@ -237,3 +237,14 @@ async def test_wrong_choices_are_told(
 ) -> None:
     answer = await stage.ask(method, f"/api/v1/buffers/form/{path}", body)
     assert answer.status == status
+
+
+async def test_a_source_with_a_rate_is_not_paused_by_it(stage: Stage) -> None:
+    stage.add_source(HELD.replace("release: paused", "release: {at_most: 1, every: 1h}"))
+    await stage.send("held", {})
+    answer = await stage.ask("POST", "/api/v1/buffers/held/release", {"count": 1})
+    assert answer.json()["state"] == (await buffer(stage, "held"))["state"] == "released"
+    await stage.ask("POST", "/api/v1/buffers/held/pause")
+    await stage.send("held", {})
+    answer = await stage.ask("POST", "/api/v1/buffers/held/release", {"count": 1})
+    assert answer.json()["state"] == (await buffer(stage, "held"))["state"] == "paused"

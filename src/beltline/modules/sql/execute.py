@@ -14,15 +14,14 @@ and a repeat finds the key and gives what the first call gave.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
+from beltline.modules.sql.fields import Parameters, Timeout
 from beltline.sdk import (
     Config,
     Context,
-    Duration,
     Example,
     Module,
     Output,
@@ -49,15 +48,7 @@ class ExecuteConfig(Config):
             constant="value",
         ),
     ]
-    parameters: Annotated[
-        Mapping[str, Any],
-        field(
-            "Parameters",
-            "The value of each parameter. A list is for `in :names`.",
-            examples=[{"phone": "{{ request.phone }}"}],
-            constant="keys",
-        ),
-    ] = {}
+    parameters: Parameters = msgspec.field(default_factory=dict)
     once: Annotated[
         TableName | None,
         field(
@@ -77,14 +68,7 @@ class ExecuteConfig(Config):
             le=10_000,
         ),
     ] = 100
-    timeout: Annotated[
-        Duration,
-        field(
-            "Timeout",
-            "How long the statement may take; the step's own timeout bounds it, too.",
-            examples=["10s"],
-        ),
-    ] = "20s"
+    timeout: Timeout = "20s"
 
 
 class ExecuteOutput(Output):

@@ -7,13 +7,14 @@ and is undone at its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
+import msgspec
+
+from beltline.modules.sql.fields import Parameters, Timeout
 from beltline.sdk import (
     Config,
     Context,
-    Duration,
     Example,
     Module,
     Output,
@@ -36,15 +37,7 @@ class QueryConfig(Config):
             constant="value",
         ),
     ]
-    parameters: Annotated[
-        Mapping[str, Any],
-        field(
-            "Parameters",
-            "The value of each parameter. A list is for `in :names`.",
-            examples=[{"phone": "{{ request.phone }}"}],
-            constant="keys",
-        ),
-    ] = {}
+    parameters: Parameters = msgspec.field(default_factory=dict)
     limit: Annotated[
         int,
         field(
@@ -56,14 +49,7 @@ class QueryConfig(Config):
             le=10_000,
         ),
     ] = 100
-    timeout: Annotated[
-        Duration,
-        field(
-            "Timeout",
-            "How long the statement may take; the step's own timeout bounds it, too.",
-            examples=["10s"],
-        ),
-    ] = "20s"
+    timeout: Timeout = "20s"
 
 
 class QueryOutput(Output):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from beltline.modules.sql.fields import Timeout
 from beltline.sdk import (
     Config,
     Context,
-    Duration,
     Example,
     Module,
     Output,
@@ -72,14 +72,7 @@ class UpsertConfig(Config):
         Literal["change", "keep"],
         field("Existing", "What becomes of a row that is there: it is changed, or kept as it is."),
     ] = "change"
-    timeout: Annotated[
-        Duration,
-        field(
-            "Timeout",
-            "How long it may take; the step's own timeout bounds it, too.",
-            examples=["10s"],
-        ),
-    ] = "20s"
+    timeout: Timeout = "20s"
 
     def __post_init__(self) -> None:
         names = [*self.key, *self.columns]

@@ -22,7 +22,6 @@ from beltline.definition.queue import QueueWay
 from beltline.sources.door import Door, Offering
 from beltline.sources.offering import (
     Pause,
-    identity_taken,
     is_another,
     offer_until_taken,
     stop_if_cancelled,
@@ -30,7 +29,7 @@ from beltline.sources.offering import (
 from beltline.sources.queue.broker import CONNECT_S, Broker, BrokerLost, Delivery
 from beltline.sources.queue.identity import bounded
 from beltline.sources.queue.message import read_message
-from beltline.sources.refusal import RequestRefused
+from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.turn import Turn
 
 END_S = 10.0
