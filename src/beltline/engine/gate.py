@@ -12,6 +12,7 @@ from beltline.engine.ports import Clock, Store, StoreAway, StoreFull
 POLL_MS = 250  # how often to look for what calls of other nodes give back
 POLL_MOST_MS = 1_000
 AWAY_MS = 500
+UNUSUAL = 4  # so many times as long as usual is not counted longer
 DAY_MS = 86_400_000
 QUOTA_WINDOW_MS = 25 * 3_600_000  # no day is longer
 
@@ -28,7 +29,7 @@ class Gate:
         self._serial = 0
         self._held = 0
         self._spent = 0
-        self._mean_ms = 0.0  # of the calls that ended
+        self._usual_ms = 0.0  # that calls took
         self._in_vain_since = 0  # it has granted nothing
         self._full_until = 0  # the day's quota is used up
         self.calls = 0  # under way
@@ -38,11 +39,17 @@ class Gate:
 
     @property
     def pace_ms(self) -> float:
-        """How long it takes from one call to the next while many wait, about."""
-        pace = 1_000 / self.rule.rate_per_s if self.rule.rate_per_s else 0.0
-        if self.rule.concurrency is not None:
-            pace = max(pace, self._mean_ms / self.rule.concurrency)
-        return pace
+        """How long it takes from one call to the next while many wait, about. A token that a call
+        holds comes again only after its end: a small burst is slower than its rate.
+        """
+        gap_ms, most = self._gap_ms, self.rule.concurrency
+        pace = max(gap_ms, (self._usual_ms + gap_ms) / self.rule.burst) if gap_ms else 0.0
+        return pace if most is None else max(pace, self._usual_ms / most)
+
+    @property
+    def _gap_ms(self) -> float:
+        """How long the bucket needs for a token."""
+        return 1_000 / self.rule.rate_per_s if self.rule.rate_per_s else 0.0
 
     async def draw(self, costs: Sequence[int]) -> int:
         """How many of these calls may go now, from the first on. Nothing is known of how long the
@@ -73,7 +80,7 @@ class Gate:
         if wait_ms is None:
             # Nobody knows when the calls that are under way end: look less and less often.
             lasted = min(max(POLL_MS, now - self._in_vain_since), POLL_MOST_MS)
-            wait_ms = lasted + round(self.pace_ms)
+            wait_ms = lasted + round(self._gap_ms)
         self.wait_ms = wait_ms
         self.left = drawn.left
         return granted
@@ -105,7 +112,9 @@ class Gate:
         """A call has ended, after so many requests: more than it was to make count, too."""
         self.give_back(cost)
         self._spent += requests
-        self._mean_ms += (took_ms - self._mean_ms) / 8 if self._mean_ms else took_ms
+        usual_ms = self._usual_ms or took_ms
+        # One whose answer was lost says nothing of the others: those would come back too late.
+        self._usual_ms = usual_ms + (min(took_ms, UNUSUAL * usual_ms) - usual_ms) / 8
 
 
 def day_of(now: int, zone: str) -> tuple[int, int]:

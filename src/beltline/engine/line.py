@@ -55,6 +55,7 @@ class Line:
         self._booked: dict[
             str, float
         ] = {}  # until when the parked calls of each process take turns
+        self._comes_next_at = 0  # a unit was parked for the next turn, and comes then
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -121,13 +122,19 @@ class Line:
         """When a unit that is parked is to come back: at its `turn`, or behind those of its process
         that are parked already. Processes that have parked calls share the turns. Calls that may go
         together come back at the same moment: with the `next_turn`, or so many turns after it.
+        One unit at a time comes for the next turn, whoever is booked behind: they come when they
+        were told, and the token may be there long before.
         """
+        self.parked += len(unit.calls)
         self._booked = {process: at for process, at in self._booked.items() if at > now}
         process = unit.calls[0].process
+        if turn <= next_turn and self._comes_next_at <= now:
+            self._comes_next_at = next_turn
+            self._booked.setdefault(process, next_turn)
+            return next_turn
         sharing = len(self._booked.keys() | {process})
         behind = self._booked.get(process, 0.0) + pace_ms * unit.share * sharing
         self._booked[process] = until = max(turn, behind)
-        self.parked += len(unit.calls)
         if unit.rule.batch and pace_ms:
             return next_turn + round(int((until - next_turn) / pace_ms + 0.001) * pace_ms)
         return round(until)

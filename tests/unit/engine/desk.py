@@ -39,14 +39,23 @@ LINE = {"process": "line", "steps": [step("a", next_=["b"]), step("b")]}
 
 
 class Desk:
-    """A node with all around it; `start` brings it up, `crash` takes it down."""
+    """A node with all around it; `start` brings it up, `crash` takes it down. With a lease there
+    can be more of them: each next one stands `beside` the first, with which it shares the store and
+    the time.
+    """
 
     def __init__(
-        self, *definitions: dict[str, Any], limits: Limits = TINY, rules: CallRules = NO_RULES
+        self,
+        *definitions: dict[str, Any],
+        limits: Limits = TINY,
+        rules: CallRules = NO_RULES,
+        lease_ms: int = 0,
+        beside: Desk | None = None,
     ) -> None:
-        self.scheduler = Scheduler(Random(0), tick=0)
+        self.scheduler: Scheduler = beside.scheduler if beside else Scheduler(Random(0), tick=0)
         self.clock = SimulatedClock(self.scheduler)
-        self.disk = Disk()
+        self.disk: Disk = beside.disk if beside else Disk()
+        self.lease_ms = lease_ms
         self.limits = limits
         self.is_full = False
         self.is_slow = False  # commits do not come to an end
@@ -71,7 +80,11 @@ class Desk:
         scheduler = self.scheduler
         refuse = lambda: StoreFull("no room") if self.is_full else None  # noqa: E731
         self.store = SimulatedStore(
-            self.disk, self._pause, refuse=refuse, now=lambda: scheduler.now
+            self.disk,
+            self._pause,
+            refuse=refuse,
+            now=lambda: scheduler.now,
+            lease_ms=self.lease_ms,
         )
         self.mailbox = SimulatedMailbox(scheduler)
         self.node = Node(
@@ -80,7 +93,7 @@ class Desk:
             definitions=Definitions(self, self.sources, self.rules),
             mailbox=self.mailbox,
             clock=self.clock,
-            entropy=Random(1).randbytes,
+            entropy=Random(f"{len(self.disk.members)}").randbytes,
             new_bell=lambda: SimulatedBell(scheduler, self.clock),
             new_reply=lambda: SimulatedReply(scheduler),
             report=lambda *line: self.reports.append(line),
