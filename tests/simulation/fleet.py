@@ -31,6 +31,7 @@ from tests.simulation.world import STEPS_OF_CLOCK_MS, World
 
 LEASE_MS = 4_000
 ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
+ASTRAY = 0.2  # of the answers
 FATES: tuple[Fate, ...] = ("unsent", "unanswered", "late")
 
 
@@ -271,11 +272,17 @@ class Fleet(World):
 
     # What is seen
 
-    def _deliver(self, posted: Posted) -> None:
-        """An answer arrives, at any process that is up."""
-        up = [process.hub for process in self._processes if process.hub is not None]
+    def _deliver(self, posted: Posted, life: int) -> None:
+        """An answer arrives where its call came from, if that life lasts, as by every transport;
+        while faults are on, now and then at any process that is up.
+        """
+        up = [process for process in self._processes if process.hub is not None]
+        if self._is_calm or self._fleet_chance.random() >= ASTRAY:
+            up = [process for process in up if process.life == life]
         if up:
-            self._fleet_chance.choice(up).mailbox.post([posted])
+            hub = self._fleet_chance.choice(up).hub
+            assert hub is not None
+            hub.mailbox.post([posted])
 
     def _note(self, what: str, *about: Any) -> None:
         at, now = self._scheduler.steps, self._scheduler.now

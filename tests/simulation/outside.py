@@ -27,9 +27,10 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class Outside:
-    """Handlers. `deliver` posts an answer to the hub if it is up; `call_back` brings one that comes
-    later, until the hub tells that it is stored; `kill` ends the process. `later` draws which calls
-    are answered so: a chance of its own, so that the other seeds stay what they were.
+    """Handlers. `deliver` posts an answer to the life that asked, if it is up; `call_back` brings
+    one that comes later, until the hub tells that it is stored; `kill` ends the process. `later`
+    draws which calls are answered so: a chance of its own, so that the other seeds stay what they
+    were.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Outside:
         chance: Random,
         options: Options,
         record: Record,
-        deliver: Callable[[Posted], None],
+        deliver: Callable[[Posted, int], None],
         call_back: Callable[[bytes, Answer], None],
         later: Random,
         kill: Callable[[int], None],
@@ -81,7 +82,7 @@ class Outside:
             )
         )
         if is_away:
-            self._refuse(call)
+            self._refuse(call, life)
             return
         if asked.step.connection is not None:
             call.reached = "yes"
@@ -89,12 +90,12 @@ class Outside:
             self._scheduler.at(self._scheduler.now + 5, lambda: self._kill(life))
             return
         if self._defers and self._later.random() < self._defers:
-            self._answer_later(call)
+            self._answer_later(call, life)
             return
         if self.is_calm or self._chance.random() >= self._options.lost:
-            self._answer(call)
+            self._answer(call, life)
             if not self.is_calm and self._chance.random() < self._options.duplicates:
-                self._answer(call)
+                self._answer(call, life)
 
     def called_together(self, calls: list[Dispatched], life: int) -> None:
         """A batch handler gets calls: one request for all, and an answer for each."""
@@ -102,7 +103,7 @@ class Outside:
         for call in calls:
             self._called(call, life)
 
-    def _refuse(self, call: Dispatched) -> None:
+    def _refuse(self, call: Dispatched, life: int) -> None:
         """Nobody is there, as the outgoing client and the handler tell it."""
         call.reached, call.trouble = "no", NOBODY
         asked = call.call
@@ -110,7 +111,7 @@ class Outside:
         answer = AttemptFailed(asked.step.id, asked.visit, asked.attempt, error)
         delay = self._chance.choice((0, 1, 5, 50))
         self._scheduler.at(
-            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer))
+            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer), life)
         )
 
     def _is_poison(self, call: Dispatched) -> bool:
@@ -119,16 +120,16 @@ class Outside:
             return False
         return b'"poison":true' in _canonical(call.call.input)
 
-    def _answer(self, call: Dispatched) -> None:
+    def _answer(self, call: Dispatched, life: int) -> None:
         delay = self._chance.choice((0, 1, 5, 50, 500))
         if not self.is_calm and self._chance.random() < self._options.late:
             delay = self._chance.choice((3_900, 4_100, 6_000, 9_000))
         answer = self.outcome(call)
         self._scheduler.at(
-            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer))
+            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer), life)
         )
 
-    def _answer_later(self, call: Dispatched) -> None:
+    def _answer_later(self, call: Dispatched, life: int) -> None:
         """The handler takes the work over; its answer may come before the hub has noticed that,
         after the deadline, twice, or never.
         """
@@ -136,7 +137,7 @@ class Outside:
         deferred = Posted(call.key, Deferred(asked.step.id, asked.visit, asked.attempt))
         if self.is_calm or later.random() > 0.1:
             delay = later.choice((0, 1, 5, 50))
-            self._scheduler.at(now + delay, lambda: self._deliver(deferred))
+            self._scheduler.at(now + delay, lambda: self._deliver(deferred, life))
         answer = self.outcome(call)
         times = 1 if self.is_calm else later.choice((0, 1, 1, 1, 1, 2))
         for _ in range(times):

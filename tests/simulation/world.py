@@ -306,7 +306,7 @@ class World:
 
     # Answers
 
-    def _deliver(self, posted: Posted) -> None:
+    def _deliver(self, posted: Posted, _life: int) -> None:
         """An answer arrives: at whatever process is up, also at one that did not ask."""
         hub = self._society.hub
         if hub is not None:
