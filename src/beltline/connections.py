@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from beltline.catalog.connection_tests import Examination, check_connection
 from beltline.definition.connection import ConnectionFile
 from beltline.engine.contract import CalledConnection
 from beltline.logs import Redaction
-from beltline.sdk import Connection, Secret
-from beltline.settings import secret_reader
+from beltline.sdk import Connection, Http, Secret
+from beltline.settings import SettingsError, secret_reader
 
 
 class Connections:
@@ -48,6 +49,20 @@ class Connections:
         value = self._secret(name)
         self._redaction.add(value)
         return value
+
+    async def test(self, name: str, http: Http) -> Examination:
+        """Connects as handlers would, and tells what came of it. Raises `LookupError` where there
+        is no connection of this name, and `NoTest` where its kind has no test.
+        """
+        try:
+            connection = self.get(name)
+        except SettingsError as wrong:
+            return Examination(False, str(wrong))
+        if connection is None:
+            known = ", ".join(sorted(self._files)) or "none"
+            raise LookupError(f"there is no connection {name[:200]!r}; there are: {known}")
+        tested = await check_connection(connection, http)
+        return Examination(tested.ok, self._redaction.clean(tested.found))
 
     def told(self, name: str) -> CalledConnection | None:
         """What a worker is told of the connection: not its secret. None where there is none."""

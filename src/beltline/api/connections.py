@@ -1,4 +1,4 @@
-"""Operations on connections: their limits and how much of them is used, and their outages."""
+"""Operations on connections: their limits and how much of them is used, outages, and tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import msgspec
 from beltline.api.access import Role
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
+from beltline.catalog.connection_tests import NoTest
 from beltline.catalog.limiting import connection_rule, line_of
 from beltline.core.explanation import moment
 from beltline.definition.connection import ConnectionFile
@@ -72,6 +73,14 @@ class ConnectionList(msgspec.Struct, frozen=True):
     connections: list[ConnectionView]
 
 
+class ConnectionTested(msgspec.Struct, frozen=True):
+    """What came of a test; `found` is what is there, or what has to be changed."""
+
+    connection: str
+    ok: bool
+    found: str
+
+
 @operation(needs=Role.VIEWER, answer=ConnectionList)
 async def list_connections(call: Call[Nothing, Nothing]) -> ConnectionList:
     """Lists the connections."""
@@ -90,6 +99,19 @@ async def close_breaker(call: Call[Nothing, Nothing]) -> ConnectionView:
     if not call.hub.node.dispatcher.close_breaker(line_of(name)):
         raise Problem(409, "no-outage", "This node calls the connection's steps: nothing is open.")
     return _view(call, file)
+
+
+@operation(needs=Role.OPERATOR, answer=ConnectionTested, problems=(404, 409))
+async def test_connection(call: Call[Nothing, Nothing]) -> ConnectionTested:
+    """Connects as modules do, and tells what it found. It changes nothing on the other side."""
+    name = call.path["name"]
+    try:
+        tested = await call.hub.test_connection(name)
+    except LookupError as missing:
+        raise Problem(404, "no-such-connection", str(missing)) from missing
+    except NoTest as none:
+        raise Problem(409, "no-test", str(none)) from none
+    return ConnectionTested(name, tested.ok, tested.found)
 
 
 def _view(call: Call[Nothing, Nothing], file: ConnectionFile) -> ConnectionView:

@@ -9,7 +9,7 @@ from beltline.api.buffers import (
     pause_source,
     resume_source,
 )
-from beltline.api.connections import close_breaker, list_connections
+from beltline.api.connections import close_breaker, list_connections, test_connection
 from beltline.api.dead_letters import cancel_many, list_dead_letters, retry_many, skip_many
 from beltline.api.definitions import list_processes, publish_process, show_process
 from beltline.api.feeds import run_source_now
@@ -61,4 +61,5 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),
     Endpoint("POST", "/api/v1/connections/{name}/close-breaker", close_breaker),
+    Endpoint("POST", "/api/v1/connections/{name}/test", test_connection),
 )

@@ -39,6 +39,8 @@ _CATEGORIES = {
     "memory": "Memory",
     "http": "HTTP",
     "crm": "CRM",
+    "channel": "Channels",
+    "queue": "Queues",
     "log": "Log",
     "site": "This site's own",
 }

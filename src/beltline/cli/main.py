@@ -55,6 +55,7 @@ COMMANDS = {
         "worker",
         "Serve modules to hubs over HTTP until SIGTERM or Ctrl-C; connections are the home's.",
     ),
+    "connection": Entry("connection", "app", "Test the accounts of outside systems."),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),

@@ -1,16 +1,17 @@
 """All that a module's author imports: `from beltline.sdk import Config, Module, field, Retry`."""
 
 from beltline.sdk.bounds import Bounds
+from beltline.sdk.client import Client, ClientFailed
+from beltline.sdk.connection import Connection, Secret
+from beltline.sdk.connection_kind import ConnectionKind
 from beltline.sdk.context import (
     AnswerTooLarge,
-    Connection,
     Context,
     Http,
     HttpFailed,
     HttpResponse,
     KeyValue,
     Logger,
-    Secret,
 )
 from beltline.sdk.declaration import Answer, BatchHandler, Config, Example, Module, Output
 from beltline.sdk.duration import Duration, duration_s
@@ -23,8 +24,11 @@ __all__ = [
     "AnswerTooLarge",
     "BatchHandler",
     "Bounds",
+    "Client",
+    "ClientFailed",
     "Config",
     "Connection",
+    "ConnectionKind",
     "Context",
     "Duration",
     "Example",

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from beltline.sdk.context import Connection, Http, HttpFailed, HttpResponse
+from beltline.sdk.connection import Connection
+from beltline.sdk.context import Http, HttpFailed, HttpResponse
 
 KIND = "bitrix24"  # of the connection
 METHOD = r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9_]+)*$"

@@ -4,54 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from beltline.sdk.bounds import Bounds
+from beltline.sdk.client import Client, ClientFailed, Clients
+from beltline.sdk.connection import Connection
 from beltline.sdk.files import Files
 
-
-class Secret:
-    """A secret that does not print itself: `reveal()` gives it to the one place that sends it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret's text."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-
-class Connection(msgspec.Struct, frozen=True):
-    """A named account of an outside system, as its file in `connections/` gives it."""
-
-    name: str
-    kind: str
-    address: str = ""
-    secret: Secret | None = None
-    options: dict[str, Any] = {}
-
-    def below(self, home: Path) -> Connection:
-        """The same, where an address is a relative file of SQLite: found from `home` on."""
-        before, is_file, file = self.address.partition("sqlite:///")
-        if before or not is_file or file.startswith("/"):
-            return self
-        return msgspec.structs.replace(self, address=f"sqlite:///{home.absolute()}/{file}")
+T = TypeVar("T")
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -160,6 +125,7 @@ class Context:
     """
 
     __slots__ = (
+        "_clients",
         "_new_log",
         "attempt",
         "bounds",
@@ -188,6 +154,7 @@ class Context:
         files: Files,
         bounds: Bounds,
         is_repeat: bool | None = None,
+        clients: Clients | None = None,
     ) -> None:
         self.run = run
         self.step = step
@@ -201,6 +168,7 @@ class Context:
         self.files = files
         self.bounds = bounds
         self.is_repeat = attempt > 1 if is_repeat is None else is_repeat
+        self._clients = clients
 
     @property
     def key(self) -> str:
@@ -215,6 +183,18 @@ class Context:
     def log(self) -> Logger:
         """A logger whose lines carry the run and the step."""
         return self._new_log(self.run, self.step)
+
+    def client(self, client: Client[T]) -> AbstractAsyncContextManager[T]:
+        """A client of the step's connection, kept over calls, until the block ends. Raises
+        `ClientFailed` where the step names no connection. For async handlers.
+        """
+        if self.connection is None:
+            raise ClientFailed(
+                "the step needs `connection:`, the name of an account there", permanent=True
+            )
+        if self._clients is None:
+            raise RuntimeError("a plain function has no clients: make the handler async")
+        return self._clients.use(client, self.connection)
 
 
 def idempotency_key(run: str, step: str, visit: int) -> str:

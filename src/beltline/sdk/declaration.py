@@ -18,7 +18,7 @@ import msgspec
 from beltline.sdk.context import Context
 from beltline.sdk.outcome import Reject, Retry
 
-Category = Literal["data", "flow", "memory", "http", "crm", "log", "site"]
+Category = Literal["data", "flow", "memory", "http", "crm", "channel", "queue", "log", "site"]
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

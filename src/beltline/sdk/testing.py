@@ -23,7 +23,8 @@ from typing import Any, get_origin
 import msgspec
 
 from beltline.sdk.bounds import Bounds
-from beltline.sdk.context import Connection, Context, HttpFailed, HttpResponse
+from beltline.sdk.connection import Connection
+from beltline.sdk.context import Context, HttpFailed, HttpResponse
 from beltline.sdk.declaration import Module
 from beltline.sdk.files import FileRef, NoFile
 from beltline.sdk.outcome import Reject, Retry

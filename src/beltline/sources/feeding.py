@@ -13,8 +13,9 @@ import structlog
 
 from beltline.definition.source import Source
 from beltline.engine.ports import Bell, Clock, StoreAway, StoreBroken, StoreFull
+from beltline.sdk import ClientFailed
 from beltline.sources.door import Door, Feed, FeedState, FeedTrouble, NotTaken
-from beltline.sources.firing import NoProcess
+from beltline.sources.reception import NoProcess
 from beltline.sources.refusal import RequestRefused
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ ASKED_MOST_MS = 3_600_000  # how long another side may ask to be left alone
 _REASON_CHARACTERS = 500
 # What says itself what is wrong; anything else is told with its type.
 _PLAIN = (
-    *(FeedTrouble, NotTaken, NoProcess, RequestRefused),
+    *(FeedTrouble, ClientFailed, NotTaken, NoProcess, RequestRefused),
     *(StoreAway, StoreFull, StoreBroken),
 )
 

@@ -30,6 +30,7 @@ from beltline.core.inputs import Answer
 from beltline.core.limits import Limits
 from beltline.engine.ports import Dispatched, Mailbox, Posted
 from beltline.sdk import Bounds, Connection, Context, Files, Http, KeyValue, Logger
+from beltline.transports.kept_clients import KeptClients
 from beltline.transports.lane import GRACE_S, Lane, LaneHttp
 from beltline.transports.reach import ReachingHttp
 
@@ -98,7 +99,7 @@ class EventTransport:
         """Runs a pure handler here and now. One that waits for something is no pure handler, and
         its call fails.
         """
-        begun = self.begin(call, self._inline_http)
+        begun = self.begin(call, self._inline_http, None)
         if not isinstance(begun, Coroutine):
             return begun or failed(call, "module", "a pure module must be async", final=True)
         try:
@@ -135,7 +136,9 @@ class EventTransport:
 
     # The lanes' side
 
-    def begin(self, call: Dispatched, http: Http) -> Coroutine[Any, Any, Any] | Answer | None:
+    def begin(
+        self, call: Dispatched, http: Http, clients: KeptClients | None
+    ) -> Coroutine[Any, Any, Any] | Answer | None:
         """Begins a call; see `lane.Carrier`."""
         invocation = self._find(call.call.step.implementation)
         if invocation is None:
@@ -147,7 +150,9 @@ class EventTransport:
             return None
         try:
             config = invocation.decode(call.call.input)
-            coroutine: Coroutine[Any, Any, Any] = invocation.call(config, self._context(call, http))
+            coroutine: Coroutine[Any, Any, Any] = invocation.call(
+                config, self._context(call, http, clients)
+            )
         except msgspec.ValidationError as wrong:
             return failed(call, "input", explain(wrong), final=True)
         except Exception as error:
@@ -197,7 +202,7 @@ class EventTransport:
         if self._tell_idle is not None and not self._under_way:
             self._tell_idle()
 
-    def _context(self, call: Dispatched, http: Http) -> Context:
+    def _context(self, call: Dispatched, http: Http, clients: KeptClients | None = None) -> Context:
         asked, around = call.call, self._surroundings
         connection = asked.step.connection
         if connection is not None and not isinstance(http, ReachingHttp):
@@ -215,6 +220,7 @@ class EventTransport:
             around.files,
             self._bounds,
             asked.is_repeat,
+            clients,
         )
 
     def _watch_lane(self) -> None:
@@ -282,9 +288,10 @@ class EventTransport:
         return asyncio.run(self._with_own_loop(call, invocation, config))
 
     async def _with_own_loop(self, call: Dispatched, invocation: Invocation, config: Any) -> Any:
-        http = self._surroundings.new_http()
+        http, clients = self._surroundings.new_http(), KeptClients()
         try:
             async with asyncio.timeout(call.call.step.timeout_ms / 1_000 + GRACE_S):
-                return await invocation.call(config, self._context(call, http))
+                return await invocation.call(config, self._context(call, http, clients))
         finally:
+            await clients.close()
             await http.close()

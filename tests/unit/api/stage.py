@@ -22,11 +22,16 @@ from beltline.api.hub import Hub
 from beltline.api.tokens import ROLES, new_token
 from beltline.blobs.folder import BlobFolder
 from beltline.catalog.catalog import Catalog
+from beltline.catalog.connection_tests import Examination
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.backlogs import Backlogs
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.fresh import Fresh
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
@@ -34,9 +39,12 @@ from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
+from beltline.logs import Redaction
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
+from beltline.sources.notes import Notes
+from beltline.sources.reception import Reception
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
@@ -226,6 +234,33 @@ async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Examination:
+    async with OutgoingClient() as http:
+        return await Connections(connections, Redaction(), Path()).test(name, http)
+
+
+def _node(
+    store: Any,
+    transport: Any,
+    definitions: Definitions,
+    mailbox: AsyncioMailbox,
+    clock: ManualClock,
+    limits: Limits,
+) -> Node:
+    return Node(
+        store=store,
+        transport=transport,
+        definitions=definitions,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=partial(AsyncioBell, clock),
+        new_reply=AsyncioReply,
+        report=lambda *told: None,
+        limits=limits,
+    )
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -245,20 +280,11 @@ async def running_stage(
     transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
-    node = Node(
-        store=store,
-        transport=transport,
-        definitions=Definitions(book, sources),
-        mailbox=mailbox,
-        clock=clock,
-        entropy=os.urandom,
-        new_bell=partial(AsyncioBell, clock),
-        new_reply=AsyncioReply,
-        report=lambda *told: None,
-        limits=limits,
-    )
+    node = _node(store, transport, Definitions(book, sources), mailbox, clock, limits)
     secrets: dict[str, str] = {}
     connections: dict[str, ConnectionFile] = {}
+    verdicts = Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits)
+    source_states = Fresh(store.source_state, clock)
     hub = Hub(
         node=node,
         store=store,
@@ -271,9 +297,14 @@ async def running_stage(
         secret=secrets.get,
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
-        verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        verdicts=verdicts,
         callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
         workers=Workers(),
+        source_states=source_states,
+        reception=Reception(store, node.intake, book.newest, source_states, Backlogs(store, clock)),
+        held_counts=HeldCounts(store, clock),
+        notes=Notes(verdicts, limits),
+        test_connection=partial(_tested, connections),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

@@ -1,7 +1,7 @@
 """What a limit allows is used while calls wait, on one node and on four, and few go round in vain.
 
 Between two calls of a burst of 1 lie a round trip and the time for a token: nobody knows sooner
-that a request has arrived (docs/decisions/0009-tokens-are-spent-when-the-answer-is-there.md). The
+that a request has arrived (docs/decisions/0010-tokens-are-spent-when-the-answer-is-there.md). The
 steps here have little time, so that those that wait are parked and not held.
 """
 

@@ -20,7 +20,7 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from beltline.sdk.context import Connection
+from beltline.sdk.connection import Connection
 
 CONNECT_S = 20
 # The database ends a statement by itself; where it has gone silent, the client gives up after this.
