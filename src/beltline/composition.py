@@ -259,9 +259,8 @@ def _construct(
     connections = Connections(files.connections, redaction, home.path)
     blobs = BlobFolder(home.data / "blobs")
     carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
-    processes = ProcessBook(
-        store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
-    )
+    kinds, aside = files.connection_kinds(), asyncio.to_thread
+    processes = ProcessBook(store, files.catalog, kinds, clock, run_aside=aside)
     rules = HubRules(files.catalog, files.connections, home.settings.modules)
     node = Node(
         store=store,
@@ -283,7 +282,7 @@ def _construct(
 
     wake_runs = lambda: hub.wake_runs()  # noqa: E731, PLW0108 - the hub is made below
     new_feed = _feeds_of(home, clock, connections, http, blobs, wake_runs)
-    hub = Hub(
+    hub: Hub = Hub(
         node=node,
         store=store,
         processes=processes,
