@@ -52,12 +52,15 @@ class HubRules:
         has_breaker = file.outage == "wait"
         if not limits and not has_breaker:
             return None
-        line = line_of(file.name)
+        # A worker that is away is not the connection: the other modules of it are called.
+        is_worker = step.transport != "event"
+        line = f"worker of {names[0]}" if is_worker else line_of(file.name)
         invocation = self._catalog.invocation(step.implementation)
         if invocation is None:
             return CallRule(line, limits, has_breaker=has_breaker)
         module, most = invocation.module, file.limits.batch
-        together = 1 if module.batch is None else min(module.batch_most, most or module.batch_most)
+        is_alone = is_worker or module.batch is None  # a worker takes one call at a time
+        together = 1 if is_alone else min(module.batch_most, most or module.batch_most)
         batch = f"{module.pinned} {file.name}" if together > 1 else ""
         return CallRule(line, limits, module.requests, batch, together, has_breaker)
 

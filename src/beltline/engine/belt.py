@@ -234,9 +234,13 @@ class Belt:
             moving.messages.add(message.id)
             self._committer.gathering.messages_done.append(message.id)
             try:
-                said.append(decode_message(message.body))
+                one = decode_message(message.body)
             except msgspec.DecodeError as wrong:  # of a newer version, say
                 self._report("a message is not understood", moving.run.id, str(wrong))
+                continue
+            if isinstance(one, Answered | AttemptFailed):
+                self._dispatcher.heard(moving.run.key, one)
+            said.append(one)
         return said
 
     # What follows

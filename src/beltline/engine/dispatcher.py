@@ -5,6 +5,7 @@
                             ├── the store's buckets grant some ── batches ───────┘
                             └── the rest: held for a moment, or parked ──> mailbox
     mailbox ──answers──> belt ──> `settle`: their slots are free, an outage parks them
+    inbox ──later answers──> belt ──> `heard`: the same, but whoever answers was reached
 
 Calls whose connection has no limits, and is reached, go out at once. A parked run leaves memory; it
 comes back when its turn is about due.
@@ -125,6 +126,19 @@ class Dispatcher:
         reason = f"waits until {sent.line.name} can be reached again ({input.error.message})"
         was_called = call.reached == "away"
         return Parked(input.step, input.visit, input.attempt, until, reason, was_called)
+
+    def heard(self, key: bytes, answer: Answer) -> None:
+        """An answer came by the inbox: whatever became of the call's own request, it has ended, and
+        whoever answers was reached.
+        """
+        found = self._under_way.take(key, answer)
+        if found is None:
+            return
+        now = self._clock.now()
+        found.call.reached = "yes"
+        self._note_outcome(found.call, found.sent, now)
+        if not found.is_lost:
+            self._ended(found.sent, now)
 
     def _note_outcome(self, call: Dispatched, sent: Sent, now: int) -> None:
         """Tells the breaker, once for each unit."""

@@ -108,6 +108,15 @@ def test_calls_go_together_as_far_as_both_sides_allow() -> None:
     assert most.batch_most == 20
 
 
+def test_a_worker_has_a_line_of_its_own_and_takes_one_call_at_a_time() -> None:
+    worker = msgspec.structs.replace(step("many", used="sent"), transport="http")
+    found = rules("limits: {rate: 2/s}\n").of(worker)
+    assert found is not None
+    assert (found.line, found.has_breaker) == ("worker of sent", True)
+    assert found.limits == (Rule("connection crm", 2.0, 2),)
+    assert (found.batch, found.batch_most) == ("", 1)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"rate": "0/s"}, {"rate": "2"}, {"burst": 3}, {"concurrency": 0}, {"rat": "2/s"}]
 )
