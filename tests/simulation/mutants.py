@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "a recovery gives up attempts whose answers lie in the inbox",
         "callbacks_are_kept",
-        (_BELT, "_first_inputs", "Recovered(answered)", "Recovered()"),
+        (_BELT, "_first_inputs", "Recovered(answered, wakes", "Recovered(wakes"),
     ),
     mutant(
         "a recovery calls again where a later answer is awaited",
