@@ -21,7 +21,7 @@ from beltline.core.limits import Limits
 from beltline.engine.call_rules import CallRule, CallRules
 from beltline.engine.gate import Gate
 from beltline.engine.limit_store import Rule
-from beltline.engine.line import Line, Unit
+from beltline.engine.line import Line, Turn, Unit
 from beltline.engine.line_view import LineView, view_of
 from beltline.engine.ports import (
     Bell,
@@ -37,6 +37,9 @@ from beltline.engine.under_way import SWEEP_MS, Sent, UnderWay
 
 # What a call is held for counts in its timeout: no more than this part of it.
 HELD_PART = 20
+
+# By limits: how long the next unit that keeps to them must wait (ms), and for what.
+Waits = dict[tuple[Rule, ...], tuple[int, str]]
 
 
 class Dispatcher:
@@ -195,7 +198,7 @@ class Dispatcher:
         if line.breaker is not None and (room := line.breaker.room(now)) is not None:
             units = units[: max(0, room - line.under_way)]
         clearings = line.clearings
-        granted, wait_ms = await self._granted(line, units)
+        granted, waits = await self._granted(line, units)
         if line.clearings != clearings:  # while the store was asked
             self._give_back(granted)
             granted = []
@@ -205,11 +208,13 @@ class Dispatcher:
             for unit in granted:
                 self._note_sent(line, unit, now)
             self._send(granted)
-        return self._hold_or_park(line, now, wait_ms)
+        return self._hold_or_park(line, now, waits)
 
-    async def _granted(self, line: Line, units: list[Unit]) -> tuple[list[Unit], int]:
-        """Those of the units that all their limits let go, and how long the next one must wait."""
-        wait_ms = 0
+    async def _granted(self, line: Line, units: list[Unit]) -> tuple[list[Unit], Waits]:
+        """Those of the units that all their limits let go, and how long the next one of the others
+        must wait (ms).
+        """
+        waits: Waits = {}
         drawn: list[tuple[Gate, Unit]] = []
         rules = {rule.name: rule for unit in units for rule in unit.rule.limits}
         # Those of modules first: what a connection grants is not to be given back for want of them.
@@ -219,14 +224,13 @@ class Dispatcher:
             number = await gate.draw([min(unit.cost, gate.rule.burst) for unit in asking])
             drawn += [(gate, unit) for unit in asking[:number]]
             refused = asking[number:]
-            if refused:
-                wait_ms = max(wait_ms, gate.wait_ms)
-                line.reason = f"waits for the limit of {name}"
-                units = [unit for unit in units if unit not in refused]
+            for limits in {unit.rule.limits for unit in refused}:
+                waits[limits] = gate.wait_ms, f"waits for the limit of {name}"
+            units = [unit for unit in units if unit not in refused]
         for gate, unit in drawn:
             if unit not in units:
                 gate.give_back(min(unit.cost, gate.rule.burst))
-        return units, wait_ms
+        return units, waits
 
     def _give_back(self, units: list[Unit]) -> None:
         for unit in units:
@@ -244,56 +248,57 @@ class Dispatcher:
             if len(unit.calls) > 1:
                 self._transport.dispatch_batch(unit.calls)
 
-    def _hold_or_park(self, line: Line, now: int, wait_ms: int) -> int | None:
-        """What is left waits here where its turn is near. Gives when to look again."""
-        rest = line.units()
-        if not rest:
-            return None
+    def _hold_or_park(self, line: Line, now: int, waits: Waits) -> int | None:
+        """What is left waits here where its turn is near. Gives when to look again. Those that keep
+        to the same limits take turns; what waits for another one's limit holds up nobody else.
+        """
         breaker = line.breaker
         is_away = breaker is not None and breaker.state == "open"
-        if breaker is not None and breaker.state != "closed":
-            line.reason = f"waits until {line.name} can be reached again ({breaker.last_error})"
-        pace_ms = self._pace_ms(rest)
-        wait_ms = max(1, wait_ms)
-        turn, held = float(now + wait_ms), 0
-        parked: list[tuple[Unit, float]] = []
-        for unit in rest:
+        turns: dict[tuple[Rule, ...], float] = {}
+        held, look_at = 0, None
+        parked: list[tuple[Unit, Turn]] = []
+        for unit in line.units():
+            limits = unit.rule.limits
+            wait_ms, reason = waits.get(limits, (0, "waits for its turn"))
+            next_at = now + max(1, wait_ms)
+            pace_ms = self._pace_ms(limits)
+            at = turns.setdefault(limits, next_at)
+            turns[limits] = at + pace_ms * unit.share
             hold_ms = min(
                 self._limits.held_ms, min(c.call.step.timeout_ms for c in unit.calls) // HELD_PART
             )
-            held += len(unit.calls)
-            if is_away or turn > unit.since + hold_ms or held > self._limits.held_calls:
-                held -= len(unit.calls)
-                parked.append((unit, turn))
-            turn += pace_ms * unit.share
+            has_room = held + len(unit.calls) <= self._limits.held_calls
+            if is_away or at > unit.since + hold_ms or not has_room:
+                parked.append((unit, Turn(at, next_at, pace_ms, reason)))
+            else:
+                held += len(unit.calls)
+                look_at = next_at if look_at is None else min(look_at, next_at)
         line.remove([unit for unit, _ in parked], are_served=False)
-        for unit, at in parked:
-            self._park(line, unit, at, now + wait_ms, pace_ms, now)
-        return now + min(wait_ms, SWEEP_MS) if held else None
+        for unit, turn in parked:
+            self._park(line, unit, turn, now)
+        return None if look_at is None else min(look_at, now + SWEEP_MS)
 
-    def _park(
-        self, line: Line, unit: Unit, turn: float, next_turn: int, pace_ms: float, now: int
-    ) -> None:
+    def _park(self, line: Line, unit: Unit, turn: Turn, now: int) -> None:
         breaker = line.breaker
         if breaker is not None and breaker.state != "closed":
+            reason = f"waits until {line.name} can be reached again ({breaker.last_error})"
             untils = [breaker.again_at(now, _spread(call)) for call in unit.calls]
         else:
-            untils = [line.book(unit, turn, next_turn, pace_ms, now)] * len(unit.calls)
+            reason = turn.reason
+            untils = [line.book(unit, turn, now)] * len(unit.calls)
         self._mailbox.post(
             [
                 Posted(
                     call.key,
-                    Parked(
-                        call.call.step.id, call.call.visit, call.call.attempt, until, line.reason
-                    ),
+                    Parked(call.call.step.id, call.call.visit, call.call.attempt, until, reason),
                 )
                 for call, until in zip(unit.calls, untils, strict=True)
             ]
         )
 
-    def _pace_ms(self, units: list[Unit]) -> float:
-        names = {rule.name for unit in units for rule in unit.rule.limits}
-        return max([self._gates[name].pace_ms for name in names if name in self._gates], default=0)
+    def _pace_ms(self, limits: tuple[Rule, ...]) -> float:
+        gates = (self._gates[rule.name] for rule in limits if rule.name in self._gates)
+        return max((gate.pace_ms for gate in gates), default=0)
 
     async def _tell_news(self) -> bool:
         """What has ended here makes room on other nodes. Tells whether some could not be told."""

@@ -11,6 +11,7 @@ import msgspec
 
 from beltline.engine.breaker import Breaker
 from beltline.engine.call_rules import CallRule
+from beltline.engine.limit_store import Rule
 from beltline.engine.ports import Dispatched
 
 
@@ -32,6 +33,17 @@ class Unit(msgspec.Struct, eq=False):
         return len(self.calls) / self.rule.batch_most if self.rule.batch else self.cost
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """When a unit that must wait may go, about, and the `next_at` of all those that wait for the
+    same limits (Unix ms); how long one turn takes, and what it waits for.
+    """
+
+    at: float
+    next_at: int
+    pace_ms: float
+    reason: str
+
+
 class _Waiting(msgspec.Struct, eq=False):
     rule: CallRule
     call: Dispatched
@@ -46,16 +58,15 @@ class Line:
         self.name = name
         self.breaker = Breaker() if has_breaker else None
         self.under_way = 0
-        self.reason = ""  # why those that wait do so
         self.parked = 0  # since the start
         self.clearings = 0
         self._waiting: dict[str, list[_Waiting]] = {}
         self._turns: dict[str, float] = {}  # how far each process has come
         self._turn = 0.0  # how far the line has come
-        self._booked: dict[
-            str, float
-        ] = {}  # until when the parked calls of each process take turns
-        self._comes_next_at = 0  # a unit was parked for the next turn, and comes then
+        # By limits: until when the parked calls of each process take turns, and when the unit that
+        # was parked for the next turn comes.
+        self._booked: dict[tuple[Rule, ...], dict[str, float]] = {}
+        self._comes_next_at: dict[tuple[Rule, ...], int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -118,28 +129,29 @@ class Line:
         self.clearings += 1
         self._waiting.clear()
 
-    def book(self, unit: Unit, turn: float, next_turn: int, pace_ms: float, now: int) -> int:
+    def book(self, unit: Unit, turn: Turn, now: int) -> int:
         """When a unit that is parked is to come back: at its `turn`, or behind those of its process
         that are parked already. Processes that have parked calls share the turns. Calls that may go
-        together come back at the same moment: with the `next_turn`, or so many turns after it.
+        together come back at the same moment: with the next turn, or so many turns after it.
         One unit at a time comes for the next turn, whoever is booked behind: they come when they
         were told, and the token may be there long before.
         """
         self.parked += len(unit.calls)
-        self._booked = {process: at for process, at in self._booked.items() if at > now}
-        process = unit.calls[0].process
-        if turn <= next_turn and self._comes_next_at <= now:
-            self._comes_next_at = next_turn
-            self._booked.setdefault(process, next_turn)
-            return next_turn
-        sharing = len(self._booked.keys() | {process})
-        behind = self._booked.get(process, 0.0) + pace_ms * unit.share * sharing
-        self._booked[process] = until = max(turn, behind)
+        process, limits = unit.calls[0].process, unit.rule.limits
+        booked = {name: at for name, at in self._booked.get(limits, {}).items() if at > now}
+        self._booked[limits] = booked
+        if turn.at <= turn.next_at and self._comes_next_at.get(limits, 0) <= now:
+            self._comes_next_at[limits] = turn.next_at
+            booked.setdefault(process, turn.next_at)
+            return turn.next_at
+        sharing, pace_ms = len(booked.keys() | {process}), turn.pace_ms
+        behind = booked.get(process, 0.0) + pace_ms * unit.share * sharing
+        booked[process] = until = max(turn.at, behind)
         if unit.rule.batch and pace_ms:
-            return next_turn + round(int((until - next_turn) / pace_ms + 0.001) * pace_ms)
+            return turn.next_at + round(int((until - turn.next_at) / pace_ms + 0.001) * pace_ms)
         return round(until)
 
     def booked_until(self, now: int) -> int | None:
         """When the last parked call is to come back; None where none is."""
-        last = max(self._booked.values(), default=0.0)
+        last = max((at for booked in self._booked.values() for at in booked.values()), default=0.0)
         return round(last) if last > now else None

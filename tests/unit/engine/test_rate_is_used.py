@@ -13,6 +13,8 @@ import pytest
 
 from beltline.core.inputs import Answered
 from beltline.core.limits import PRODUCTION
+from beltline.core.model import Step
+from beltline.engine.call_rules import CallRule
 from beltline.engine.limit_store import Rule
 from beltline.engine.ports import Dispatched, Posted
 from tests.simulation.workload import step
@@ -78,3 +80,26 @@ def test_four_fifths_of_what_a_limit_allows_are_used_while_calls_wait(
         assert is_kept(rule.rate_per_s, rule.burst, first.times)
     parks = sum(first.events(key).count("step-parked") for key in keys)
     assert parks <= (4 + 2 * nodes) * len(first.times)
+
+
+class ByModule:
+    """Both steps keep to the connection's limit, and one to that of its module as well."""
+
+    def of(self, step: Step) -> CallRule:
+        of_connection = Rule(CRM, rate_per_s=10, burst=1)
+        of_module = (Rule("module slow", rate_per_s=0.05, burst=1),) if step.id == "slow" else ()
+        return CallRule(CRM, (*of_module, of_connection))
+
+
+def test_what_waits_for_the_limit_of_its_module_holds_up_nothing_else() -> None:
+    slow = {"process": "slow", "steps": [step("slow", timeout="4s")]}
+    it = Desk(slow, HASTY, limits=PRODUCTION, rules=ByModule())
+    quick = []
+    for _ in range(10):
+        quick += [it.submit({}, number=2).key for _ in range(2)]
+        it.submit({})
+    for _ in range(60):
+        it.wait(100)
+        for name in list(it.called):
+            it.answer(name, {"v": 1})
+    assert [it.record(key).status for key in quick] == ["completed"] * 20
