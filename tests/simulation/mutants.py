@@ -114,7 +114,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a commit that failed is taken for done",
-        "calls_committed_first",
+        "nothing_accepted_is_lost",
         (
             _COMMITTER,
             "_commit",
