@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -37,11 +37,12 @@ from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.logs import Redaction, report
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
-from beltline.settings import Home, Settings, SettingsError, hub_key, secret_reader
+from beltline.settings import Home, Settings, SettingsError, hub_key
 from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
 from beltline.sources.feeds import feed_of
@@ -58,6 +59,8 @@ _T = TypeVar("_T")
 ASK_AGAIN_S = 0.5
 HAND_OVER_S = 3.0
 WAIT_FOR_STORE_S = 60.0
+SECRETS_S = 2.0  # after that at the latest a secret that was set elsewhere is known
+ONE_KEY = "put one long random text into the environment of each as BELTLINE_KEY"
 
 
 def sharing_of(settings: Settings) -> Sharing:
@@ -117,19 +120,26 @@ async def running_hub(
     if url is None and not home.settings.store.url:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
-    key = hub_key(
-        home,
-        is_shared=is_shared(url or home.store_url),
-        has_workers=bool(files.catalog.remotes()),
-    )
-    callbacks = Callbacks(key, home.settings.server.url or own_url)
+    is_one_of_many = is_shared(url or home.store_url)
+    key = hub_key(home, is_shared=is_one_of_many)
+    if key is None and is_one_of_many and files.catalog.remotes():
+        raise SettingsError(
+            f"workers answer any of the nodes that share this store, so these sign with one key:"
+            f" {ONE_KEY}"
+        )
+    callbacks = Callbacks(key or os.urandom(32), home.settings.server.url or own_url)
     async with AsyncExitStack() as opened:
         store = await _open(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
         http = OutgoingClient()
         opened.push_async_callback(http.close)
+        clock = SystemClock()
+        vault = Vault(store, clock, key)
+        await when_reachable(vault.load)
+        if key is None and vault.names():
+            raise SettingsError(f"this store keeps secrets, and this node has no key: {ONE_KEY}")
         running, transport = _construct(
-            home, files, store, redaction or Redaction(), http, callbacks
+            home, files, store, redaction or Redaction(), http, callbacks, vault, clock
         )
         opened.push_async_callback(transport.close)
         await _join(running.node)
@@ -163,19 +173,28 @@ async def _open(home: Home, url: str, *, durable: bool) -> Store:
 @asynccontextmanager
 async def _beside(hub: Hub, ended: asyncio.Future[None]) -> AsyncIterator[None]:
     """Does what nobody waits for until the block ends: keeps the verdicts of what is refused, in
-    the end what is left of them, and counts what waits. What fails there ends the hub, as it would
-    anywhere else.
+    the end what is left of them, counts what waits, and looks for secrets that were set elsewhere.
+    What fails there ends the hub, as it would anywhere else.
     """
     keeping = asyncio.create_task(hub.verdicts.run(), name="verdicts")
     counting = asyncio.create_task(hub.held_counts.run(), name="held counts")
-    for task in (keeping, counting):
+    looking = asyncio.create_task(_look_for_secrets(hub.vault), name="secrets")
+    for task in (keeping, counting, looking):
         task.add_done_callback(lambda done: _tell_end(done, ended))
     try:
         yield
     finally:
         hub.verdicts.stop()
         counting.cancel()
-        await asyncio.gather(keeping, counting, return_exceptions=True)
+        looking.cancel()
+        await asyncio.gather(keeping, counting, looking, return_exceptions=True)
+
+
+async def _look_for_secrets(vault: Vault) -> None:
+    while True:
+        await asyncio.sleep(SECRETS_S)
+        with suppress(StoreAway):  # what is known stays known
+            await vault.load()
 
 
 @asynccontextmanager
@@ -252,11 +271,12 @@ def _construct(
     redaction: Redaction,
     http: OutgoingClient,
     callbacks: Callbacks,
+    vault: Vault,
+    clock: SystemClock,
 ) -> tuple[Running, Router]:
     limits = home.settings.effective_limits()
-    clock = SystemClock()
     mailbox = AsyncioMailbox()
-    connections = Connections(files.connections, redaction, home.path)
+    connections = Connections(files.connections, redaction, home.path, vault)
     blobs = BlobFolder(home.data / "blobs")
     carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
     kinds, aside = files.connection_kinds(), asyncio.to_thread
@@ -291,7 +311,8 @@ def _construct(
         catalog=files.catalog,
         clock=clock,
         limits=limits,
-        secret=_lenient(secret_reader()),
+        secret=_lenient(connections.secret),
+        vault=vault,
         blobs=blobs,
         feeds=Feeds(new_feed, clock, partial(AsyncioBell, clock), redaction.clean),
         verdicts=verdicts,

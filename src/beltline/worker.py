@@ -137,7 +137,9 @@ class Worker:
         self._mailbox = AsyncioMailbox()
         self._transport = EventTransport(
             catalog.invocation,
-            Surroundings(OutgoingClient, memory, run_logger, self._connection, NoFiles()),
+            Surroundings(
+                OutgoingClient, memory, run_logger, self._connection, NoFiles(), connections.clean
+            ),
             self._mailbox,
             limits,
         )

@@ -19,6 +19,7 @@ from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
 from beltline.sources.door import Door
@@ -48,7 +49,8 @@ class Hub:
     `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing,
     `callbacks` knows the addresses of later answers, `workers` who answered last. `source_states`
     tells which sources a person has paused, `reception` takes requests in, `held_counts` tells how
-    many wait. `test_connection` connects by the named one; it raises `LookupError` and `NoTest`.
+    many wait, `vault` keeps secrets. `test_connection` connects by the named one; it raises
+    `LookupError` and `NoTest`.
     """
 
     node: Node
@@ -69,6 +71,7 @@ class Hub:
     reception: Reception
     held_counts: HeldCounts
     notes: Notes
+    vault: Vault
     test_connection: Callable[[str], Awaitable[Examination]]
     counters: Counters = field(default_factory=Counters)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)

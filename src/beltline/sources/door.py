@@ -28,7 +28,7 @@ from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.request import Offered, check_value, new_request
 
 IDENTITY_MS = 30 * 86_400_000  # how long a feed's own identities are told apart
-MEMORY = "source"  # the space of what feeds remember
+MEMORY = "hub:source"  # the space of what feeds remember
 
 
 class NotTaken(Exception):

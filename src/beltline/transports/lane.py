@@ -21,7 +21,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from beltline.catalog.answers import raised
 from beltline.core.inputs import Answer
 from beltline.engine.ports import Dispatched, Posted
 from beltline.sdk import Http
@@ -65,6 +64,10 @@ class Carrier(Protocol):
 
     def answer(self, call: Dispatched, outcome: Any) -> Answer:
         """What the handler's outcome means."""
+        ...
+
+    def raised(self, call: Dispatched, error: BaseException) -> Answer:
+        """What it means that the handler raised."""
         ...
 
     def post(self, answers: list[Posted]) -> None:
@@ -132,7 +135,7 @@ class Lane:
         except BaseException as error:
             if self._is_ending:
                 raise
-            return [raised(call, error) for call in calls]
+            return [self._carrier.raised(call, error) for call in calls]
 
     def is_stuck(self) -> bool:
         """Whether nothing has moved here for `STUCK_S`; to be asked every now and then."""
@@ -202,7 +205,7 @@ class Lane:
             except StopIteration as stopped:
                 answers.append(Posted(call.key, carrier.answer(call, stopped.value)))
             except BaseException as error:  # SystemExit in a handler is the handler's failure
-                answers.append(Posted(call.key, raised(call, error)))
+                answers.append(Posted(call.key, carrier.raised(call, error)))
             else:
                 self.current = None
                 self._drive_on(batch)
@@ -228,7 +231,7 @@ class Lane:
         except BaseException as error:
             if self._is_ending:
                 raise
-            return raised(call, error)
+            return self._carrier.raised(call, error)
 
 
 class _Continued:

@@ -37,6 +37,7 @@ from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
 from beltline.logs import Redaction
@@ -217,7 +218,7 @@ async def _new_token(store: Store, role: str) -> str:
 def _around(store: Any, clock: ManualClock) -> Surroundings:
     unused: Any = None  # the modules of the tests ask for nothing outside
     return Surroundings(
-        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused
+        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused, unused
     )
 
 
@@ -304,6 +305,7 @@ async def running_stage(
         reception=Reception(store, node.intake, book.newest, source_states, Backlogs(store, clock)),
         held_counts=HeldCounts(store, clock),
         notes=Notes(verdicts, limits),
+        vault=Vault(store, clock, b"the key of the tests"),
         test_connection=partial(_tested, connections),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
