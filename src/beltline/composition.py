@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -25,7 +23,7 @@ from beltline.blobs.folder import BlobFolder
 from beltline.carriage import carriage_of
 from beltline.catalog.limiting import HubRules
 from beltline.connections import Connections
-from beltline.definition.finding import Finding
+from beltline.core.limits import Limits
 from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.backlogs import Backlogs
@@ -34,45 +32,29 @@ from beltline.engine.callbacks import Callbacks
 from beltline.engine.fresh import Fresh
 from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Definitions, Node
-from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
-from beltline.engine.processes import ProcessBook, Refusal
-from beltline.engine.records import Format
+from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway
+from beltline.engine.processes import ProcessBook
 from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
-from beltline.home_files import DEFINITIONS, HomeFiles, read_home
+from beltline.home_files import HomeFiles, read_home
 from beltline.logs import Redaction, report
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
-from beltline.settings import Home, Settings, SettingsError, hub_key
+from beltline.reaching import open_waiting, when_reachable
+from beltline.settings import Home, SettingsError, hub_key
 from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
 from beltline.sources.feeds import feed_of
 from beltline.sources.notes import Notes
 from beltline.sources.reception import Reception
 from beltline.sources.surroundings import Surroundings as FeedSurroundings
-from beltline.stores import StoreUnreachable, is_shared, open_store
-from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
+from beltline.stores import is_shared
 from beltline.transports.router import Router
 
 _log = structlog.get_logger()
-_T = TypeVar("_T")
 
-ASK_AGAIN_S = 0.5
 HAND_OVER_S = 3.0
-WAIT_FOR_STORE_S = 60.0
 SECRETS_S = 2.0  # after that at the latest a secret that was set elsewhere is known
 ONE_KEY = "put one long random text into the environment of each as BELTLINE_KEY"
-
-
-def sharing_of(settings: Settings) -> Sharing:
-    """How this node shares a PostgreSQL store."""
-    nodes, retention = settings.nodes, settings.retention
-    partition_ms = round(retention.partition_days * DAY_MS)
-    return Sharing(
-        name=nodes.name,
-        lease_ms=round(nodes.lease_s * 1_000),
-        keep_ms=round(retention.keep_days * DAY_MS),
-        partition_ms=max(MINUTE_MS, partition_ms) if partition_ms else 0,
-    )
 
 
 def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
@@ -129,7 +111,7 @@ async def running_hub(
         )
     callbacks = Callbacks(key or os.urandom(32), home.settings.server.url or own_url)
     async with AsyncExitStack() as opened:
-        store = await _open(home, url or home.store_url, durable=durable)
+        store = await open_waiting(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
         http = OutgoingClient()
         opened.push_async_callback(http.close)
@@ -149,25 +131,6 @@ async def running_hub(
             _moving(running, transport, home.settings.stopping.grace_s),
         ):
             yield running
-
-
-async def _open(home: Home, url: str, *, durable: bool) -> Store:
-    """Opens the store. A database that does not answer is waited for a while: after an outage all
-    of a company starts at once.
-    """
-    sharing = sharing_of(home.settings)
-    until = asyncio.get_running_loop().time() + WAIT_FOR_STORE_S
-    is_told = False
-    while True:
-        try:
-            return await open_store(url, exclusive=True, durable=durable, sharing=sharing)
-        except StoreUnreachable as away:
-            if asyncio.get_running_loop().time() > until:
-                raise
-            if not is_told:
-                _log.warning("waiting for the store", reason=str(away), seconds=WAIT_FOR_STORE_S)
-                is_told = True
-            await asyncio.sleep(ASK_AGAIN_S)
 
 
 @asynccontextmanager
@@ -236,18 +199,6 @@ async def _live(node: Node, tasks: list[asyncio.Task[None]]) -> None:
         tasks = _tasks(node)
 
 
-async def when_reachable(ask: Callable[[], Awaitable[_T]]) -> _T:
-    """What a call of the store gives, however long the store is away or full. It may be asked more
-    than once, and what it asks for may have happened before.
-    """
-    while True:
-        try:
-            return await ask()
-        except (StoreAway, StoreFull) as trouble:
-            _log.warning("the store cannot be used yet", reason=str(trouble))
-            await asyncio.sleep(ASK_AGAIN_S)
-
-
 async def _join(node: Node) -> None:
     """Becomes one of the store's nodes."""
     recovered = await when_reachable(node.join)
@@ -279,30 +230,24 @@ def _construct(
     connections = Connections(files.connections, redaction, home.path, vault)
     blobs = BlobFolder(home.data / "blobs")
     carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
-    kinds, aside = files.connection_kinds(), asyncio.to_thread
-    processes = ProcessBook(store, files.catalog, kinds, clock, run_aside=aside)
-    rules = HubRules(files.catalog, files.connections, home.settings.modules)
-    node = Node(
-        store=store,
-        transport=carriage.transport,
-        definitions=Definitions(processes, files.sources, rules),
-        mailbox=mailbox,
-        clock=clock,
-        entropy=os.urandom,
-        new_bell=partial(AsyncioBell, clock),
-        new_reply=AsyncioReply,
-        report=report,
-        limits=limits,
+    processes = ProcessBook(
+        store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )
+    rules = HubRules(files.catalog, files.connections, home.settings.modules)
+    definitions = Definitions(processes, files.sources, rules)
+    node = _node_of(store, carriage.transport, definitions, mailbox, clock, limits)
 
     verdicts = Verdicts(store, clock, AsyncioBell(clock), report, limits)
     source_states = Fresh(store.source_state, clock)
-    backlogs = Backlogs(store, clock)
-    reception = Reception(store, node.intake, processes.newest, source_states, backlogs)
+    reception = Reception(
+        store, node.intake, processes.newest, source_states, Backlogs(store, clock)
+    )
 
-    wake_runs = lambda: hub.wake_runs()  # noqa: E731, PLW0108 - the hub is made below
+    def wake_runs() -> None:
+        hub.wake_runs()  # the hub is made below
+
     new_feed = _feeds_of(home, clock, connections, http, blobs, wake_runs)
-    hub: Hub = Hub(
+    hub = Hub(
         node=node,
         store=store,
         processes=processes,
@@ -326,6 +271,28 @@ def _construct(
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), carriage.transport
+
+
+def _node_of(
+    store: Store,
+    transport: Router,
+    definitions: Definitions,
+    mailbox: AsyncioMailbox,
+    clock: SystemClock,
+    limits: Limits,
+) -> Node:
+    return Node(
+        store=store,
+        transport=transport,
+        definitions=definitions,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=partial(AsyncioBell, clock),
+        new_reply=AsyncioReply,
+        report=report,
+        limits=limits,
+    )
 
 
 def _feeds_of(
@@ -388,27 +355,3 @@ async def _drain(running: Running, transport: Router, grace_s: float) -> None:
             await running.node.flush()
     except TimeoutError:
         _log.warning("stopped while calls were under way", calls=transport.under_way())
-
-
-async def publish_files(home: Home, processes: ProcessBook) -> list[Finding]:
-    """Publishes the home's process files that differ from their newest version. Gives all
-    findings; a file with errors changes nothing, and its last good version stays.
-    """
-    findings: list[Finding] = []
-    for path in home.files("processes", *DEFINITIONS):
-        findings.extend(await publish_file(path, processes))
-    return findings
-
-
-async def publish_file(path: Path, processes: ProcessBook) -> list[Finding]:
-    """Publishes one process file, if it differs from its newest version."""
-    kind: Format = "json" if path.suffix == ".json" else "yaml"
-    try:
-        text = await asyncio.to_thread(path.read_text, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as wrong:
-        return [Finding(str(path), 1, 1, "error", f"cannot be read: {wrong}")]
-    try:
-        _, warnings = await processes.publish(path.stem, text, kind, str(path))
-    except Refusal as refusal:
-        return refusal.findings
-    return warnings

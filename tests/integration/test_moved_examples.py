@@ -17,7 +17,7 @@ import pytest
 
 from beltline.catalog.catalog import Catalog
 from beltline.catalog.discovery import installed
-from beltline.composition import publish_files, running_hub
+from beltline.composition import running_hub
 from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
 from beltline.engine.inspection import inspect
@@ -26,6 +26,7 @@ from beltline.engine.work import Accepted
 from beltline.home_files import read_home
 from beltline.logs import Redaction
 from beltline.loop import SystemClock
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from beltline.worker import Worker
 from bitrix24_portal import Portal, PortalSettings, create_app

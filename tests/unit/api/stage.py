@@ -242,7 +242,7 @@ async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Exami
 
 def _node(
     store: Any,
-    transport: Any,
+    transport: EventTransport,
     definitions: Definitions,
     mailbox: AsyncioMailbox,
     clock: ManualClock,

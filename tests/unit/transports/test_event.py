@@ -47,12 +47,7 @@ class Log:
 class Stage:
     """A transport with modules by name, and a way to call them."""
 
-    def __init__(
-        self,
-        modules: dict[str, Callable[..., Any]],
-        limits: Limits,
-        batch: Callable[..., Any] | None = None,
-    ) -> None:
+    def __init__(self, modules: dict[str, Any], limits: Limits, batch: Any = None) -> None:
         self.mailbox = AsyncioMailbox()
         self.log = Log()
         unused: Any = None

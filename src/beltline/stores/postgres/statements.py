@@ -63,7 +63,6 @@ EXPIRED = f"{HELD} WHERE expires_at <= $1 AND process = ANY ($2) ORDER BY expire
 
 # What all nodes share
 
-DRAW = "SELECT * FROM beltline.draw_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 ALLOW = "SELECT * FROM beltline.allow_1($1, $2, $3, $4)"
 FIRE = "SELECT beltline.fire_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 FIRED_AT = "SELECT due_at FROM beltline.firing WHERE schedule = $1"

@@ -24,7 +24,6 @@ from typing import Any
 import asyncpg
 
 from beltline import __version__
-from beltline.engine.limit_store import Ask, Drawn, Rule
 from beltline.engine.ports import NotFound, StoreAway, StoreBroken
 from beltline.engine.records import (
     Acceptance,
@@ -47,6 +46,7 @@ from beltline.stores.postgres.address import Address
 from beltline.stores.postgres.buffers import BufferCalls
 from beltline.stores.postgres.commits import encoded
 from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
+from beltline.stores.postgres.limits import LimitCalls
 from beltline.stores.postgres.listener import Listener
 from beltline.stores.postgres.schema import Schema
 from beltline.stores.postgres.sharing import Sharing
@@ -65,7 +65,7 @@ TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
 
-class PostgresStore(BufferCalls, VerdictCalls):
+class PostgresStore(BufferCalls, VerdictCalls, LimitCalls):
     """Fulfils `engine.ports.Store`. Made by `open_postgres`, which brings the schema up to date."""
 
     def __init__(self, address: Address, sharing: Sharing, schema: Schema) -> None:
@@ -235,12 +235,6 @@ class PostgresStore(BufferCalls, VerdictCalls):
     async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
         rows = await self._change(statements.ALLOW, name, wanted, at_most, every_ms)
         return Allowance(*rows[0])
-
-    async def draw(self, rule: Rule, ask: Ask) -> Drawn:
-        limits = (rule.name, rule.rate_per_s, rule.burst, rule.concurrency)
-        has = (ask.serial, ask.held, ask.calls, ask.spent, list(ask.costs))
-        rows = await self._change(statements.DRAW, self._member(), *limits, *has)
-        return Drawn(*rows[0])
 
     async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
         acceptance.check_scheduled()
