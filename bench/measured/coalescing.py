@@ -19,7 +19,7 @@ from typing import Any
 
 import uvicorn
 
-from beltline.composition import publish_files, running_hub
+from beltline.composition import running_hub
 from beltline.core.inputs import Answer, Answered
 from beltline.core.limits import PRODUCTION
 from beltline.core.model import Step
@@ -29,6 +29,7 @@ from beltline.engine.limit_store import Rule
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Dispatched, Posted
 from beltline.engine.records import NewRequest, StoredVersion
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from bench.measured import process
 from bitrix24_portal import Portal, PortalSettings, create_app
