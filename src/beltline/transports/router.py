@@ -44,6 +44,10 @@ class Router:
         for name, those in by_name.items():
             self._transports[name].dispatch(those)
 
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Hands calls of one module over together, where its transport can."""
+        self._transports[calls[0].call.step.transport].dispatch_batch(calls)
+
     def call_inline(self, call: Dispatched) -> Answer:
         """Runs a pure handler, which is one of this process."""
         return self._transports["event"].call_inline(call)
