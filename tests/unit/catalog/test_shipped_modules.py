@@ -49,6 +49,9 @@ def test_the_issue_s_modules_are_there() -> None:
         *("csv.read", "csv.write", "json.build", "json.parse", "xlsx.read", "xlsx.write"),
         *("xml.build", "xml.parse", "dedupe", "email", "phone"),
         *("sql.execute", "sql.query", "sql.upsert"),
+        *(f"amocrm.find-{kind}" for kind in ("lead", "contact", "company")),
+        *(f"amocrm.add-{kind}" for kind in ("lead", "contact", "company", "note", "task")),
+        *(f"amocrm.update-{kind}" for kind in ("lead", "contact", "company")),
         *(f"bitrix24.find-{kind}" for kind in ("lead", "deal", "contact", "company", "item")),
         *(f"bitrix24.get-{kind}" for kind in ("lead", "deal", "contact", "company", "item")),
         *(f"bitrix24.add-{kind}" for kind in ("lead", "deal", "contact", "company", "item")),
@@ -57,6 +60,7 @@ def test_the_issue_s_modules_are_there() -> None:
         *("bitrix24.list-items", "bitrix24.find-duplicates", "bitrix24.batch", "bitrix24.call"),
         *("bitrix24.add-comment", "bitrix24.add-activity", "bitrix24.add-task"),
         "bitrix24.notify",
+        *("onec.create", "onec.post", "onec.read", "onec.update"),
         *("mail.send", "webhook-send"),
         *("publish.kafka", "publish.mqtt", "publish.nats", "publish.rabbitmq", "publish.redis"),
     }
