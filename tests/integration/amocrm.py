@@ -110,7 +110,8 @@ class Account:
                 return self._embedded("notes", [self._note(kind, id, one) for one in body])
             case "POST", ["tasks"]:
                 return self._embedded("tasks", [self._task(one) for one in _list_of(body)])
-        raise Refused(404, "Not found")
+            case _:
+                raise Refused(404, "Not found")
 
     def _list(self, kind: str, request: Request) -> Any:
         limit = int(request.query_params.get("limit", "50"))

@@ -53,6 +53,8 @@ def _read(context: Context, given: Mapping[str, Any]) -> dict[str, Stored]:
             )
         except ValueError as error:
             raise RestError("ERROR_CORE", f"{field.title} ({name}): {error}") from error
+        if field.kind == "user" and values[name] not in {user.id for user in USERS}:
+            raise RestError("ERROR_CORE", f"{field.title} ({name}): пользователь не найден")
     return values
 
 
@@ -60,8 +62,8 @@ def _add(context: Context, given: Params) -> Answer:
     values = _read(context, given["fields"])
     if not values.get("TITLE"):
         raise RestError("ERROR_CORE", "Не указано название задачи")
-    if values.get("RESPONSIBLE_ID") not in {user.id for user in USERS}:
-        raise RestError("ERROR_CORE", "Исполнитель задачи не найден")
+    if values.get("RESPONSIBLE_ID") is None:
+        raise RestError("ERROR_CORE", "Не указан исполнитель задачи")
     row: dict[str, Stored] = {
         field.name: field.default for field in TASK.fields if field.default is not None
     }
@@ -124,13 +126,13 @@ def _show(context: Context, row: Row) -> dict[str, Any]:
 
 
 def _person(id: int) -> dict[str, str]:
-    user = next(one for one in USERS if one.id == id)
+    user = next((one for one in USERS if one.id == id), None)  # webhooks may be of anybody
     return {
         "id": str(id),
-        "name": f"{user.name} {user.last_name}",
+        "name": f"{user.name} {user.last_name}" if user else "",
         "link": f"/company/personal/user/{id}/",
         "icon": "",
-        "workPosition": user.position,
+        "workPosition": user.position if user else "",
     }
 
 

@@ -123,7 +123,8 @@ async def test_an_entry_by_its_id(module: Module[Any, Any]) -> None:
 
 @pytest.mark.parametrize("id", ["", "0", "-1", "1.5", "x", "²", "1 OR 1", 0, -5])
 async def test_what_is_no_id_is_not_sent(id: str | int) -> None:
-    for module in (*get.modules, *update.modules):
+    modules: list[Module[Any, Any]] = [*get.modules, *update.modules]
+    for module in modules:
         fields = {} if module in get.modules else {"fields": {"TITLE": "x"}}
         outcome, calls = await step(module, {"id": id, **fields})
         assert isinstance(outcome, Reject)
