@@ -126,13 +126,13 @@ def _show(context: Context, row: Row) -> dict[str, Any]:
 
 
 def _person(id: int) -> dict[str, str]:
-    user = next((one for one in USERS if one.id == id), None)  # webhooks may be of anybody
+    user = next(one for one in USERS if one.id == id)
     return {
         "id": str(id),
-        "name": f"{user.name} {user.last_name}" if user else "",
+        "name": f"{user.name} {user.last_name}",
         "link": f"/company/personal/user/{id}/",
         "icon": "",
-        "workPosition": user.position if user else "",
+        "workPosition": user.position,
     }
 
 

@@ -54,9 +54,3 @@ async def test_what_is_no_task_is_refused(
     assert (status, code) == (400, "ERROR_CORE")
     assert description
     assert (await stand.result("tasks.task.list", {}))["tasks"] == []
-
-
-async def test_a_task_of_a_webhook_whose_owner_is_nobody_here(stand: Stand) -> None:
-    stand.root = "/rest/77/local"
-    added = await stand.result("tasks.task.add", {"fields": {"TITLE": "x", "RESPONSIBLE_ID": 1}})
-    assert (added["task"]["creator"]["id"], added["task"]["creator"]["name"]) == ("77", "")
