@@ -54,6 +54,8 @@ class Infobase:
     async def _answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != self.account:
             return Response("<html>", 401, media_type="text/html")
+        if "+" in request.url.query:  # a web server's path to 1C may take it for itself
+            return Response("<html>", 400, media_type="text/html")
         if request.query_params.get("$format") != "json":
             return Response("<feed/>", media_type="application/atom+xml")
         raw = await request.body()
