@@ -230,10 +230,9 @@ async def test_commands_are_written_as_php_reads_them() -> None:
     assert calls[0][1] == {
         "halt": 1,
         "cmd": {
-            "new": "crm.lead.add?fields%5BTITLE%5D=A%26B%3DC+%5Bx%5D+%C3%B1"
-            "&fields%5BOPENED%5D=Y&fields%5BCOMMENTS%5D=&fields%5BUF_CRM_1%5D="
-            "&fields%5BPHONE%5D%5B0%5D%5BVALUE%5D=%2B7+916"
-            "&fields%5BPHONE%5D%5B1%5D%5BVALUE%5D=7",
+            "new": "crm.lead.add?fields[TITLE]=A%26B%3DC%20%5Bx%5D%20%C3%B1"
+            "&fields[OPENED]=1&fields[COMMENTS]=&fields[UF_CRM_1]="
+            "&fields[PHONE][0][VALUE]=%2B7%20916&fields[PHONE][1][VALUE]=7",
             "back": "crm.lead.get?id=%24result%5Bnew%5D",
         },
     }

@@ -51,6 +51,7 @@ def _declared(
         config=AddConfig,
         output=AddedOutput,
         handler=add_entry,
+        requests=2,
         examples=(
             Example(
                 "With its key",

@@ -74,6 +74,7 @@ module = Module(
     config=AddLeadConfig,
     output=AddedOutput,
     handler=add_lead,
+    requests=2,
     examples=(
         Example(
             "An order of a contact",

@@ -49,7 +49,7 @@ async def add(
     if not entry and not fields:
         raise rejected("the entry is empty: give at least a name")
     carried = {**fields, str(key_field): context.key} if key_field is not None else fields
-    if key_field is not None and context.attempt > 1:
+    if key_field is not None and context.is_repeat:
         found = await call(context, "GET", f"/{kind}", query=[("query", context.key)])
         for one in embedded(found, kind):
             if context.key in values_of(one, str(key_field)):

@@ -74,6 +74,7 @@ def _declared(
         config=FindConfig,
         output=dict[str, Any],
         handler=find,
+        requests=2,
         examples=(
             Example(
                 "By phone, else by e-mail", {"phone": "79161234567", "email": "anna@site.example"}

@@ -74,6 +74,7 @@ module = Module(
     config=FindLeadConfig,
     output=dict[str, Any],
     handler=find_lead,
+    requests=2,
     examples=(
         Example("Of the contact that was found", {"contact": "84"}),
         Example("No contact, no lead", {"contact": ""}, {"id": ""}),

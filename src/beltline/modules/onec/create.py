@@ -50,7 +50,7 @@ async def create(config: CreateConfig, context: Context) -> CreateOutput:
     fields = dict(config.fields)
     if config.key_field:
         key = fields.setdefault(config.key_field, context.key)
-        if context.attempt > 1:
+        if context.is_repeat:
             query = [("$filter", bound(f"{config.key_field} eq :key", {"key": key})), ("$top", "1")]
             found = await call(context, "GET", config.entity, query=query)
             if found and found.get("value"):
@@ -81,6 +81,7 @@ module = Module(
     config=CreateConfig,
     output=CreateOutput,
     handler=create,
+    requests=2,
     examples=(
         Example(
             "A customer",
