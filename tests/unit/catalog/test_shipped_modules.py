@@ -49,6 +49,7 @@ def test_the_issue_s_modules_are_there() -> None:
         *("csv.read", "csv.write", "json.build", "json.parse", "xlsx.read", "xlsx.write"),
         *("xml.build", "xml.parse", "dedupe", "email", "phone"),
         *("sql.execute", "sql.query", "sql.upsert"),
+        *("s3.get", "s3.list", "s3.put", "sftp.get", "sftp.list", "sftp.put"),
         *("bitrix24.find-contact", "bitrix24.find-deal", "bitrix24.get-deal"),
         *("bitrix24.add-lead", "bitrix24.add-contact", "bitrix24.update-deal"),
         *("bitrix24.add-comment", "bitrix24.call"),

@@ -115,7 +115,7 @@ async def test_a_file_goes_with_its_caption_and_its_name(send: Sender) -> None:
     assert message.params["reply_markup"]["inline_keyboard"]
     written = "счёт %227%22%0D%0AX: y.pdf"
     assert message.files == {"file0": Uploaded(written, "application/pdf", content)}
-    await send(files=[send.file(b"x", "p", "bad\r\ntype")], files_as="photo", run="r2")
+    await send(files=[send.file(b"x", "p", "image/png\r\nX: y")], files_as="photo", run="r2")
     photo = send.api.sent[-1]
     assert photo.method == "sendPhoto"
     assert "caption" not in photo.params
