@@ -53,7 +53,7 @@ def test_the_issue_s_modules_are_there() -> None:
         *("bitrix24.find-contact", "bitrix24.find-deal", "bitrix24.get-deal"),
         *("bitrix24.add-lead", "bitrix24.add-contact", "bitrix24.update-deal"),
         *("bitrix24.add-comment", "bitrix24.call"),
-        *("mail.send", "telegram.call", "telegram.send", "webhook-send"),
+        *("mail.read", "mail.send", "telegram.call", "telegram.send", "webhook-send"),
         *("publish.kafka", "publish.mqtt", "publish.nats", "publish.rabbitmq", "publish.redis"),
     }
 
