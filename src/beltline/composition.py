@@ -309,6 +309,7 @@ def _feeds_of(
         clock=clock,
         new_bell=partial(AsyncioBell, clock),
         connection=connections.get,
+        secret=connections.secret,
         http=http,
         limits=home.settings.effective_limits(),
         wake_runs=wake_runs,

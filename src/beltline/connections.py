@@ -50,7 +50,11 @@ class Connections:
             kind=file.kind,
             address=file.address,
             secret=None if secret is None else Secret(secret),
-            options={"private_addresses": file.private_addresses, "user": file.user},
+            options={
+                "private_addresses": file.private_addresses,
+                "user": file.user,
+                "host_key": file.host_key,
+            },
         ).below(self._home)
         self._ready[name] = ready
         return ready

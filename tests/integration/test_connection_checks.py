@@ -21,6 +21,8 @@ from tests.integration.publishing import At
 from tests.servers.daemon import LOOPBACK
 from tests.servers.dovecot import PASSWORD, Dovecot
 from tests.servers.postfix import postfix
+from tests.servers.telegram import BotApi, bot_api
+from tests.servers.telegram_http import bot
 from tests.servers.wanted import wanted
 
 pytestmark = pytest.mark.slow
@@ -104,6 +106,27 @@ async def test_a_portal_of_bitrix24(portal: str) -> None:
     wrong = await checked(at_portal("bitrix24", portal, "wr0ng"))
     assert not wrong.ok
     assert "wr0ng" not in wrong.found
+
+
+async def test_a_bot_of_telegram() -> None:
+    api = BotApi()
+    async with bot_api(api) as address:
+        api.happen(text="x")
+        assert await checked(bot(address=address)) == Examination(
+            True, "the bot @tested_bot; its updates wait to be fetched (1 of them)"
+        )
+        api.webhook = {"url": "https://hub.example/in/s3cret"}
+        assert await checked(bot(address=address)) == Examination(
+            True, "the bot @tested_bot; its updates go to hub.example (1 wait)"
+        )
+        wrong = await checked(bot("4242:wr0ng", address))
+        assert (wrong.ok, "Unauthorized" in wrong.found, "wr0ng" in wrong.found) == (
+            *(False, True, False),
+        )
+    away = await checked(bot(address=f"http://{LOOPBACK}:{CLOSED}"))
+    assert (away.ok, away.found.partition(": Connect")[0]) == (
+        *(False, f"getMe: no connection to http://{LOOPBACK}:{CLOSED}"),
+    )
 
 
 async def test_an_address(portal: str) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from beltline.clients.imap import Mailbox
 from beltline.core.limits import PRODUCTION
 from beltline.engine.ports import StoreAway
-from beltline.sources.mail.mailbox import Mailbox
 from tests.integration.feeding import Killed, bodies, fed, finished, prepare, runs, until
 from tests.integration.mailboxes import Postbox, WatchedBox, mail
 from tests.servers.dovecot import Dovecot

@@ -56,7 +56,7 @@ class S3Service:
         """One call."""
         signed = request.headers.get("Authorization", "")
         if not signed.startswith(f"AWS4-HMAC-SHA256 Credential={KEY_ID}/"):
-            return _error(403, "AccessDenied")
+            return _error(403, "InvalidAccessKeyId")
         bucket, _, key = request.path.removeprefix("/").partition("/")
         if bucket != BUCKET:
             return _error(404, "NoSuchBucket")

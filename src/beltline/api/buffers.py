@@ -15,6 +15,7 @@ from beltline.core.explanation import moment
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.buffering import Paused
 from beltline.definition.source import Source
+from beltline.definition.telegram import TelegramWay
 from beltline.definition.verify import (
     Verify,
     VerifyBasic,
@@ -32,7 +33,9 @@ from beltline.engine.ports import NotFound
 from beltline.engine.releaser import PAUSED, release_now
 
 State = Literal["paused", "released"]
-Way = Literal["none", "bearer", "basic", "hmac", "standard-webhooks", "slack", "bitrix24"]
+Way = Literal[
+    "none", "bearer", "basic", "hmac", "standard-webhooks", "slack", "bitrix24", "telegram"
+]
 
 _WAYS: dict[type[Verify], Way] = {
     VerifyNone: "none",
@@ -157,13 +160,13 @@ def _buffer_view(buffer: Buffer) -> BufferView:
 
 
 def _source_view(hub: Hub, source: Source, buffer: Buffer) -> SourceView:
-    identity = source.identity
+    identity, verified_by = source.identity, _verified_by(source)
     return SourceView(
         source=source.name,
         kind=source.kind,
         process=", ".join(source.processes),
-        path=f"/in/{source.name}" if _is_open(source) else None,
-        verify=_verified_by(source),
+        path=None if verified_by is None else f"/in/{source.name}",
+        verify=verified_by,
         identity_window_ms=None if identity is None else identity.window_ms,
         state=_state(buffer.state),
         held=buffer.held,
@@ -171,16 +174,16 @@ def _source_view(hub: Hub, source: Source, buffer: Buffer) -> SourceView:
     )
 
 
-def _is_open(source: Source) -> bool:
-    """Whether somebody may send to it."""
-    way = source.way
-    return isinstance(way, WebhookWay) or (isinstance(way, Bitrix24Way) and way.token is not None)
-
-
 def _verified_by(source: Source) -> Way | None:
-    if isinstance(source.way, WebhookWay):
-        return _WAYS[type(source.way.verify)]
-    return "bitrix24" if _is_open(source) else None
+    """How senders are verified; None where nobody may send."""
+    match source.way:
+        case WebhookWay(verify=verify):
+            return _WAYS[type(verify)]
+        case Bitrix24Way(token=token) if token is not None:
+            return "bitrix24"
+        case TelegramWay(webhook=webhook) if webhook is not None:
+            return "telegram"
+    return None
 
 
 def _state(state: str) -> State:

@@ -24,10 +24,12 @@ from beltline.api.portal_events import PortalEvents
 from beltline.api.problem import Problem, problem_of, unavailable
 from beltline.api.source_pages import SourcePages
 from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
+from beltline.api.telegram_updates import TelegramUpdates
 from beltline.api.waiting import WaitingSenders, seconds_of
 from beltline.core.explanation import moment
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
+from beltline.definition.telegram import TelegramWay
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.attachments import Attachment
 from beltline.engine.ids import id_of
@@ -62,6 +64,7 @@ class IntakeRoute:
         self._waiting = WaitingSenders(hub)
         self._pages = SourcePages(hub)
         self._portal_events = PortalEvents(hub)
+        self._telegram_updates = TelegramUpdates(hub)
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +75,8 @@ class IntakeRoute:
             source = self._hub.sources.get(name)
             if source is not None and isinstance(source.way, Bitrix24Way):
                 answer = await self._portal_events.answer(source, scope, receive)
+            elif source is not None and isinstance(source.way, TelegramWay):
+                answer = await self._telegram_updates.answer(source, scope, receive)
             else:
                 webhook = self._webhook(name)
                 answer = await self._answer(webhook, scope, receive)

@@ -16,6 +16,7 @@ from beltline.cli.opening import opened_store, opened_vault
 from beltline.definition.answer import MetaChallenge
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.secret import SecretRef
+from beltline.definition.telegram import TelegramWay
 from beltline.definition.verify import VerifyNone
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.vault import Vault
@@ -63,6 +64,8 @@ def _missing_secrets(files: HomeFiles, vault: Vault) -> list[str]:
     for one in files.sources.values():
         if isinstance(one.way, Bitrix24Way) and one.way.token is not None:
             wanted.append((f"source {one.name}", one.way.token))
+        if isinstance(one.way, TelegramWay) and one.way.webhook is not None:
+            wanted.append((f"source {one.name}", one.way.webhook.secret))
         if not isinstance(one.way, WebhookWay):
             continue
         if not isinstance(one.way.verify, VerifyNone):

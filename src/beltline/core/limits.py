@@ -92,6 +92,7 @@ class Limits(msgspec.Struct, frozen=True):
     module_file_bytes: int = 33_554_432  # 32 MiB: twice what a site can send, and some mails
     module_unpacked_bytes: int = 134_217_728  # of an xlsx, which is a zip: more is a bomb
     module_cells: int = 1_000_000  # of a sheet, looked at in some seconds
+    outgoing_body_bytes: int = 34_603_008  # files of `module_file_bytes`, and what is around them
 
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency

@@ -26,8 +26,10 @@ from beltline.definition.shape import (
 from beltline.definition.tree import Unreadable
 
 _KEYS = (
-    *("connection", "kind", "address", "user", "secret", "limits", "outage", "private_addresses"),
+    *("connection", "kind", "address", "user", "secret", "host_key", "limits", "outage"),
+    "private_addresses",
 )
+_HOST_KEY = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?\Z")
 _LIMIT_KEYS = ("rate", "burst", "concurrency", "batch", "quota", "timezone")
 RATE = re.compile(r"^([0-9]{1,9}(?:\.[0-9]{1,6})?) ?/ ?(s|m|h|d)$")
 _QUOTA = re.compile(r"([0-9]{1,9}) ?/ ?d\Z")
@@ -50,9 +52,9 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
 
 
 class ConnectionFile(msgspec.Struct, frozen=True):
-    """A named account of an outside system, of the name `user` there; `private_addresses` lets it
-    stand in the hub's own network. In an `outage` its steps wait until it can be reached again, or
-    they fail by their policies.
+    """A named account of an outside system, of the name `user` there; `host_key` is what a server
+    behind SSH has to prove to be; `private_addresses` lets it stand in the hub's own network. In an
+    `outage` its steps wait until it can be reached again, or they fail by their policies.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ConnectionFile(msgspec.Struct, frozen=True):
     private_addresses: Literal["deny", "allow"] = "deny"
     user: str = ""
     outage: Literal["wait", "fail"] = "wait"
+    host_key: str = ""
 
 
 class CheckedConnection(msgspec.Struct, frozen=True):
@@ -116,6 +119,7 @@ def _read(
     if "secret" in data:
         secret = read_secret(report, data["secret"], ("secret",), "secret")
     user = read_name(report, data["user"], ("user",), "user") if "user" in data else ""
+    host_key = _read_host_key(report, data["host_key"]) if "host_key" in data else ""
     limits = ConnectionLimits()
     if "limits" in data:
         limits = _read_limits(report, data["limits"], ("limits",))
@@ -133,7 +137,9 @@ def _read(
         report.error(("outage",), f"outage can be wait or fail, not {told}")
     if report.errors or name is None or kind is None:
         return None
-    return ConnectionFile(name, kind, address, secret, limits, private, user or "", outage)
+    return ConnectionFile(
+        name, kind, address, secret, limits, private, user or "", outage, host_key
+    )
 
 
 def _read_address(report: Report, value: Any) -> str:
@@ -159,6 +165,17 @@ def _read_address(report: Report, value: Any) -> str:
             'Write `secret: "${NAME}"` beside it.',
         )
     return address
+
+
+def _read_host_key(report: Report, value: Any) -> str:
+    text = read_text(report, value, ("host_key",), "host_key")
+    if text is not None and not _HOST_KEY.match(text.strip()):
+        report.error(
+            ("host_key",),
+            "host_key must be like ssh-ed25519 AAAAC3Nz…, without the host",
+            "`ssh-keyscan HOST` shows it; have its owner confirm it.",
+        )
+    return (text or "").strip()
 
 
 def _read_limits(report: Report, value: Any, at: Place) -> ConnectionLimits:

@@ -37,6 +37,7 @@ from beltline.definition.shape import (
     read_object,
     read_text,
 )
+from beltline.definition.telegram import TELEGRAM_KEYS, TelegramWay, read_telegram
 from beltline.definition.tree import Unreadable
 from beltline.definition.webhook import WEBHOOK_KEYS, WebhookWay, read_webhook
 
@@ -44,7 +45,7 @@ _KEYS = ("source", "kind", "process", "condition", "identity", "schema", *BUFFER
 _IDENTITY_KEYS = ("by", "window")
 _WINDOW_MS = 86_400_000
 
-Way = WebhookWay | ScheduleWay | FilesWay | PollWay | MailWay | QueueWay | Bitrix24Way
+Way = WebhookWay | ScheduleWay | FilesWay | PollWay | MailWay | QueueWay | Bitrix24Way | TelegramWay
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -62,6 +63,7 @@ _KINDS = {
     "mail": _Kind(MAIL_KEYS, read_mail),
     "queue": _Kind(QUEUE_KEYS, read_queue),
     "bitrix24": _Kind(BITRIX24_KEYS, read_bitrix24),
+    "telegram": _Kind(TELEGRAM_KEYS, read_telegram),
 }
 
 

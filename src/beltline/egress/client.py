@@ -12,6 +12,7 @@ Errors name scheme, host and port. Paths and queries stay out, since secrets sta
 from __future__ import annotations
 
 import asyncio
+import io
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,6 +34,7 @@ CONNECT_S = 5.0  # for one address: a host that does not answer at all is found 
 REDIRECTS = 5  # a service that moved needs one or two; more is a loop
 _CONNECTIONS = 256  # open at once; past it requests wait for one another
 _CHUNK_BYTES = 65_536
+_WHOLE_BYTES = 1_048_576  # as much is sent in one piece
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _FOLLOWED_METHODS = frozenset({"GET", "HEAD"})
 # What a request may carry on to another host: nothing that could be a credential.
@@ -61,7 +63,7 @@ class OutgoingClient:
         resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
         policy: Callable[..., str | None] = refusal,
         tls: SSLContext | None = None,
-        body_bytes: int = LIMITS.document_bytes,
+        body_bytes: int = LIMITS.outgoing_body_bytes,
         answer_bytes: int = LIMITS.document_bytes,
         connections: int = _CONNECTIONS,
     ) -> None:
@@ -151,7 +153,7 @@ class OutgoingClient:
         session = self._session(private_allowed)
         try:
             async with session.request(
-                method, target.url, headers=headers, data=body, allow_redirects=False
+                method, target.url, headers=headers, data=_sent(body), allow_redirects=False
             ) as answer:
                 read = await _read(answer, self._answer_bytes, target)
                 names = {
@@ -232,13 +234,20 @@ def _permitted(method: str, url: str, body: bytes | None, limit_bytes: int) -> T
     if body is not None and len(body) > limit_bytes:
         raise HttpFailed(
             f"the body has {len(body)} bytes, and at most {limit_bytes} are sent"
-            " (limit document_bytes)",
+            " (limit outgoing_body_bytes)",
             permanent=True,
         )
     try:
         return parse_target(url)
     except Refused as error:
         raise HttpFailed(str(error), permanent=True) from None
+
+
+def _sent(body: bytes | None) -> bytes | io.BytesIO | None:
+    """The body as the library wants it: a large one it is to read in pieces, which leaves the loop
+    to others in between.
+    """
+    return io.BytesIO(body) if body is not None and len(body) > _WHOLE_BYTES else body
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

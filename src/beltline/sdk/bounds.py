@@ -14,4 +14,5 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     module_unpacked_bytes: int
     module_cells: int
     xml_nodes: int
+    mail_parts: int
     request_depth: int

@@ -37,6 +37,7 @@ BOUNDS = Bounds(
     module_unpacked_bytes=262_144,
     module_cells=1_000,
     xml_nodes=100,
+    mail_parts=20,
     request_depth=20,
 )
 

@@ -17,6 +17,7 @@ from beltline.definition.poll import HttpPoll, PollWay, SqlPoll
 from beltline.definition.queue import QueueWay
 from beltline.definition.schedule import ScheduleWay
 from beltline.definition.source import Source
+from beltline.definition.telegram import TelegramWay
 from beltline.sources.bitrix24.feed import Bitrix24Feed
 from beltline.sources.bitrix24.listing import Listing
 from beltline.sources.bitrix24.rings import Rings
@@ -29,6 +30,8 @@ from beltline.sources.queue.making import PACKAGES, queue_feed
 from beltline.sources.rounds import Rounds
 from beltline.sources.schedule import ScheduleFeed
 from beltline.sources.surroundings import Surroundings
+from beltline.sources.telegram.fetching import TelegramFetch
+from beltline.sources.telegram.hook import EVERY_MS, TelegramHook
 
 
 def _reads(broker: str, source: Source) -> bool:
@@ -71,6 +74,10 @@ def feed_of(source: Source, door: Door, around: Surroundings) -> Feed | None:
     if isinstance(way, Bitrix24Way):
         rings = Rings(door, around.clock, around.new_bell(), way.every_ms)
         return Bitrix24Feed(way, door, around, rings, Listing(way, door, around))
+    if isinstance(way, TelegramWay):
+        if way.webhook is None:
+            return TelegramFetch(way, door, around)
+        return TelegramHook(way, way.webhook, door, around, _rounds(EVERY_MS, door, around))
     if isinstance(way, QueueWay):
         return queue_feed(
             way, door, partial(around.account, way.connection), around.limits, node=around.node

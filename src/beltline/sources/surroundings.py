@@ -15,15 +15,16 @@ from beltline.sources.door import FeedTrouble
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What every feed may use. `connection` raises where its secret is not set; `http` is the one
-    outgoing client; `wake_runs` tells the node that runs wait to be claimed; `blobs` keeps files;
-    `node` tells this node from others that share its store.
+    """What every feed may use. `connection` and `secret` raise where a secret is not set; `http` is
+    the one outgoing client; `wake_runs` tells the node that runs wait to be claimed; `blobs` keeps
+    files; `node` tells this node from others that share its store.
     """
 
     home: Path
     clock: Clock
     new_bell: Callable[[], Bell]
     connection: Callable[[str], Connection | None]
+    secret: Callable[[str], str]
     http: Http
     limits: Limits
     wake_runs: Callable[[], None]

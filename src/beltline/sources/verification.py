@@ -33,6 +33,8 @@ from beltline.sources.refusal import RequestRefused, SecretMissing
 
 TOLERANCE_S = 300  # what Standard Webhooks asks for: clocks differ, and old messages are replays
 
+_TELEGRAM = b"x-telegram-bot-api-secret-token"
+
 Resolve = Callable[[str], str | None]
 
 
@@ -85,6 +87,18 @@ def challenge_of(verify: Verify) -> str:
     if isinstance(verify, VerifyBearer):
         return "Bearer"
     return 'Basic realm="beltline", charset="UTF-8"' if isinstance(verify, VerifyBasic) else ""
+
+
+def check_telegram(ref: SecretRef, resolve: Resolve, headers: Headers) -> None:
+    """The same for updates of a bot: the secret stands in a header. Raises `RequestRefused` (401;
+    400 for a header that stands twice) and `SecretMissing`.
+    """
+    expected = _secrets(ref, resolve)
+    given = only_value(headers, _TELEGRAM)
+    if not given:
+        raise _refused("The header X-Telegram-Bot-Api-Secret-Token is missing.")
+    if not _is_one_of(given, expected):
+        raise _refused("The secret token is not the one that this source expects.")
 
 
 def is_secret(ref: SecretRef, resolve: Resolve, given: bytes) -> bool:

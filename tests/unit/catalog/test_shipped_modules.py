@@ -61,7 +61,8 @@ def test_the_issue_s_modules_are_there() -> None:
         *("bitrix24.add-comment", "bitrix24.add-activity", "bitrix24.add-task"),
         "bitrix24.notify",
         *("onec.create", "onec.post", "onec.read", "onec.update"),
-        *("mail.send", "webhook-send"),
+        *("s3.get", "s3.list", "s3.put", "sftp.get", "sftp.list", "sftp.put"),
+        *("mail.read", "mail.send", "telegram.call", "telegram.send", "webhook-send"),
         *("publish.kafka", "publish.mqtt", "publish.nats", "publish.rabbitmq", "publish.redis"),
     }
 

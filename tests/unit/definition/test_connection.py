@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from beltline.connections import Connections
 from beltline.definition.connection import (
     CheckedConnection,
     ConnectionFile,
@@ -11,6 +14,7 @@ from beltline.definition.connection import (
     read_connection,
 )
 from beltline.definition.secret import SecretRef
+from beltline.logs import Redaction
 
 HEAD = "connection: crm\nkind: bitrix24\n"
 
@@ -36,6 +40,16 @@ def test_a_connection_of_the_design() -> None:
     )
 
 
+def test_a_server_behind_ssh_has_its_key() -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+    connection = check(HEAD + f'host_key: " {key} "\n').connection
+    assert connection is not None
+    assert connection.host_key == key
+    given = Connections({"crm": connection}, Redaction(), Path()).get("crm")
+    assert given is not None
+    assert given.options["host_key"] == key
+
+
 def test_only_name_and_kind_are_needed() -> None:
     assert check(HEAD).connection == ConnectionFile("crm", "bitrix24")
 
@@ -57,6 +71,8 @@ def test_rates(rate: str, per_second: float) -> None:
         ("address: 'https://a b/'", "c.yaml:3:10: address must be a whole address"),
         ("address: https://u:p@example.org/", "c.yaml:3:10: an address must not hold a name"),
         ("address: https://example.org:99999/", "c.yaml:3:10: this is no address"),
+        ("host_key: host ssh-ed25519 AAAA", "c.yaml:3:11: host_key must be like ssh-ed25519 AAA"),
+        ("host_key: 7", "c.yaml:3:11: host_key must be a text"),
         ("address: 5", "c.yaml:3:10: address must be a text, not a number"),
         ("secret: abc", "c.yaml:3:9: secret must name a secret, not hold it"),
         ("secret: [a]", "c.yaml:3:9: secret must name a secret, not be a list"),

@@ -90,7 +90,7 @@ async def test_a_body_over_the_limit_is_not_sent(server: Server) -> None:
         await client.request("POST", server.url(), body=b"1234")
         error = await failure(client.request("POST", server.url(), body=b"12345"))
     assert error.permanent
-    assert "document_bytes" in str(error)
+    assert "outgoing_body_bytes" in str(error)
     assert len(server.heads) == 1
 
 

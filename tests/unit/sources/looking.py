@@ -71,6 +71,7 @@ class Looking:
             clock=self.stage.clock,
             new_bell=lambda: AsyncioBell(self.stage.clock),
             connection=self._connection,
+            secret=self.stage.secrets.__getitem__,
             http=self.http,
             limits=self.limits,
             wake_runs=hub.wake_runs,

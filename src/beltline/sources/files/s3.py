@@ -10,22 +10,19 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
 
+from beltline.clients.s3 import bucket_of
 from beltline.definition.files import S3
-from beltline.sdk import Connection
+from beltline.sdk import ClientFailed, Connection
 from beltline.sources.door import FeedTrouble
 from beltline.sources.files.place import Entry, FileGone, FileTrouble, Listing, Place, names_for
 
 _CHUNK_BYTES = 262_144
-_RETRIES = 2  # a look comes again anyway
-_SILENT = timedelta(seconds=60)
 
 
 class Bucket(Place):
@@ -33,26 +30,10 @@ class Bucket(Place):
 
     def __init__(self, where: S3, connection: Connection) -> None:
         self._prefix = where.prefix
-        user = str(connection.options.get("user") or "")
-        if not connection.address or not user or connection.secret is None:
-            raise FeedTrouble(
-                f"the connection {connection.name!r} needs the address of the service, the id of an"
-                " access key as its user, and the key as its secret"
-            )
-        self._store = S3Store(
-            where.bucket,
-            endpoint=connection.address.rstrip("/"),
-            region=where.region,
-            access_key_id=user,
-            secret_access_key=connection.secret.reveal(),
-            virtual_hosted_style_request=False,
-            client_options={
-                "allow_http": connection.address.startswith("http:"),
-                "connect_timeout": timedelta(seconds=20),
-                "timeout": _SILENT,
-            },
-            retry_config={"max_retries": _RETRIES, "retry_timeout": _SILENT},
-        )
+        try:
+            self._store = bucket_of(connection, where.bucket, where.region)
+        except ClientFailed as wrong:
+            raise FeedTrouble(str(wrong)) from wrong
 
     async def entries(self, pattern: str, most: int) -> Listing:
         try:

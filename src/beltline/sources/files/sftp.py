@@ -10,19 +10,16 @@ from fnmatch import fnmatchcase
 from stat import S_ISREG
 from types import TracebackType
 from typing import BinaryIO, Self, cast
-from urllib.parse import urlsplit
 
 import asyncssh
 
+from beltline.clients.sftp import close_ssh, connect_ssh
 from beltline.definition.files import Sftp
-from beltline.sdk import Connection
+from beltline.sdk import ClientFailed, Connection
 from beltline.sources.door import FeedTrouble
 from beltline.sources.files.place import Entry, FileGone, FileTrouble, Listing, names_for
 
-CONNECT_S = 20
-SILENT_S = 60
 _CHUNK_BYTES = 262_144
-_PRIVATE_KEY = "-----BEGIN"
 
 
 class SftpFolder:
@@ -37,17 +34,11 @@ class SftpFolder:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(CONNECT_S):
-                connected = await self._connect()
-                self._opened.push_async_callback(_closed, connected)
-                self._client = await self._opened.enter_async_context(connected.start_sftp_client())
-        except asyncssh.HostKeyNotVerifiable:
-            raise FeedTrouble(
-                f"{self._connection.address} does not have the key that the source's host_key"
-                " says: it may be another server"
-            ) from None
-        except TimeoutError:
-            raise FeedTrouble(f"no answer from {self._connection.address}") from None
+            connected = await connect_ssh(self._connection, self._host_key)
+            self._opened.push_async_callback(close_ssh, connected)
+            self._client = await self._opened.enter_async_context(connected.start_sftp_client())
+        except ClientFailed as failed:
+            raise FeedTrouble(str(failed)) from failed
         except (asyncssh.Error, OSError) as wrong:
             raise FeedTrouble(f"{self._connection.address}: {wrong}") from wrong
         return self
@@ -59,37 +50,6 @@ class SftpFolder:
         traceback: TracebackType | None,
     ) -> None:
         await self._opened.aclose()
-
-    async def _connect(self) -> asyncssh.SSHClientConnection:
-        parts = urlsplit(self._connection.address)
-        user = str(self._connection.options.get("user") or "")
-        if parts.scheme != "sftp" or not parts.hostname or not user:
-            raise FeedTrouble(
-                f"the connection {self._connection.name!r} needs an address such as"
-                " sftp://files.example.org, and a user"
-            )
-        secret = "" if self._connection.secret is None else self._connection.secret.reveal()
-        is_key = secret.startswith(_PRIVATE_KEY)
-        try:
-            key = asyncssh.import_public_key(self._host_key)
-            own = [asyncssh.import_private_key(secret)] if is_key else []
-        except asyncssh.KeyImportError as wrong:
-            raise FeedTrouble(f"a key cannot be read: {wrong}") from wrong
-        return await asyncssh.connect(
-            parts.hostname,
-            parts.port or 22,
-            username=user,
-            password=None if is_key else secret,
-            client_keys=own,
-            known_hosts=([key], [], []),
-            # Nothing of the account that the hub runs under: no agent, no files, no settings.
-            config=None,
-            agent_path=None,
-            agent_forwarding=False,
-            gss_auth=False,
-            preferred_auth="publickey" if is_key else "password,keyboard-interactive",
-            keepalive_interval=SILENT_S,
-        )
 
     async def entries(self, pattern: str, most: int) -> Listing:
         found: list[Entry] = []
@@ -150,11 +110,6 @@ class SftpFolder:
 
     def _path(self, name: str) -> str:
         return f"{self._folder.rstrip('/')}/{name}"
-
-
-async def _closed(connection: asyncssh.SSHClientConnection) -> None:
-    connection.close()
-    await connection.wait_closed()
 
 
 @asynccontextmanager

@@ -21,12 +21,19 @@ from typing import Any, TypeVar
 import structlog
 
 from beltline.clients.account import Connect, server_of
+from beltline.clients.imap import (
+    SCHEMES,
+    Chosen,
+    Mailbox,
+    MailboxRefused,
+    Trust,
+    open_mailbox,
+)
 from beltline.core.limits import Limits
 from beltline.definition.mail import MailWay, ThenDelete, ThenMove, ThenSeen
 from beltline.engine.attachments import Attachment, BlobStore
 from beltline.sources.door import Door, FeedTrouble, Offering
 from beltline.sources.json_body import canonical
-from beltline.sources.mail.mailbox import SCHEMES, Mailbox, MailboxRefused, Trust, open_mailbox
 from beltline.sources.mail.reading import Mail, read_mail
 from beltline.sources.offering import Pause, offer_until_taken
 from beltline.sources.refusal import RequestRefused
@@ -105,7 +112,9 @@ class MailFeed:
     # One look, one mail
 
     async def _look(self, box: Mailbox) -> None:
-        for uid in await _in_thread(box.find, self._way.filter):
+        filter = self._way.filter
+        chosen = Chosen(filter.unseen, sender=filter.sender, subject=filter.subject)
+        for uid in await _in_thread(box.find, chosen):
             if uid not in self._set_aside_failed:
                 await self._take(box, uid)
 

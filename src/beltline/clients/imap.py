@@ -12,24 +12,25 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
 from imaplib import IMAP4
 from typing import Any
 
-from imap_tools import AND, MailBox, MailBoxStartTls
+import msgspec
+from imap_tools import AND, H, MailBox, MailBoxStartTls
 from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
 from imap_tools.mailbox import BaseMailBox
 from imap_tools.utils import encode_folder
 
 from beltline.clients.account import Misconfigured, Server, server_of, words
-from beltline.definition.mail import MailFilter
 from beltline.sdk import ClientFailed, Connection, ConnectionKind, Http
-from beltline.sources.door import FeedTrouble
 
 # IMAP without TLS is not spoken: `imap://` begins in the clear and goes over to TLS before the
 # password is sent.
 SCHEMES = {"imaps": (993, True), "imap": (143, False)}
+INBOX = "INBOX"
 TIMEOUT_S = 60.0
 CLOSE_S = 3.0
 
@@ -38,18 +39,52 @@ _VALIDITY = re.compile(rb"\d+")
 Trust = Callable[[], ssl.SSLContext]
 
 
-class MailboxRefused(FeedTrouble):
+class MailboxRefused(ClientFailed):
     """The world: the server did not do what it was asked. The text has its answer."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Which mails: only unseen ones; those whose header or text holds a text; those that came at
+    the day `since` or later; the one of a Message-ID (None: any). Marked to be deleted is none.
+    """
+
+    unseen: bool = False
+    sender: str | None = None
+    recipient: str | None = None
+    subject: str | None = None
+    text: str | None = None
+    since: date | None = None
+    message_id: str | None = None
+
+    @property
+    def criteria(self) -> str:
+        """As the server is asked."""
+        held_against = {
+            "from_": self.sender,
+            "to": self.recipient,
+            "subject": self.subject,
+            "text": self.text,
+            "date_gte": self.since,
+        }
+        wanted: dict[str, Any] = {
+            "deleted": False,
+            **{key: value for key, value in held_against.items() if value is not None},
+        }
+        if self.unseen:
+            wanted["seen"] = False
+        if self.message_id is not None:
+            wanted["header"] = [H("Message-ID", self.message_id)]
+        return str(AND(**wanted))
 
 
 class Mailbox:
     """A folder that is open, from `open_mailbox` to `close`."""
 
-    def __init__(self, box: BaseMailBox, folder: str) -> None:
+    def __init__(self, box: BaseMailBox, folder: str, *, readonly: bool = False) -> None:
         self._box: Any = box  # the library has types here and there
         self.folder = folder
         self._is_listening = False
-        box.folder.set(folder)
+        box.folder.set(folder, readonly=readonly)
         found = box.client.response("UIDVALIDITY")[1]
         self.validity = _first_number(found)
 
@@ -58,16 +93,9 @@ class Mailbox:
         """Whether the server can tell of new mails (IDLE)."""
         return self._has("IDLE")
 
-    def find(self, chosen: MailFilter) -> list[str]:
+    def find(self, chosen: Chosen) -> list[str]:
         """The UIDs of the mails that are chosen, the oldest first."""
-        wanted: dict[str, Any] = {"deleted": False}
-        if chosen.unseen:
-            wanted["seen"] = False
-        if chosen.sender is not None:
-            wanted["from_"] = chosen.sender
-        if chosen.subject is not None:
-            wanted["subject"] = chosen.subject
-        criteria = str(AND(**wanted))
+        criteria = chosen.criteria
         # Some servers know no charset but their own, so none is named without need.
         charset = None if criteria.isascii() else "UTF-8"
         return sorted(self._box.uids(criteria, charset), key=int)
@@ -153,21 +181,28 @@ class Mailbox:
         return list(data)
 
 
-def open_mailbox(server: Server, folder: str, trust: Trust = ssl.create_default_context) -> Mailbox:
-    """Connects by TLS and opens a folder. Raises `Misconfigured`, and what the library and the
-    network raise.
+def open_mailbox(
+    server: Server,
+    folder: str,
+    trust: Trust = ssl.create_default_context,
+    *,
+    readonly: bool = False,
+    timeout_s: float = TIMEOUT_S,
+) -> Mailbox:
+    """Connects by TLS and opens a folder; with `readonly` nothing in it can be changed. Raises
+    `Misconfigured`, and what the library and the network raise.
     """
     if not server.user:
         raise Misconfigured("the connection needs `user: NAME`, whose mailbox it is")
     way = MailBox if server.tls else MailBoxStartTls
-    box = way(server.host, server.port, timeout=TIMEOUT_S, ssl_context=trust())
+    box = way(server.host, server.port, timeout=timeout_s, ssl_context=trust())
     try:
         if server.user.isascii() and server.secret.isascii():
             box.login(server.user, server.secret, initial_folder=None)
         else:
             box.login_utf8(server.user, server.secret, initial_folder=None)
         _learn_capabilities(box)
-        return Mailbox(box, folder)
+        return Mailbox(box, folder, readonly=readonly)
     except BaseException:
         box.client.shutdown()
         raise
@@ -177,17 +212,23 @@ async def _check(connection: Connection, _http: Http) -> str:
     server = server_of(connection, SCHEMES)
     try:
         return await asyncio.to_thread(_describe, server)
-    except (FeedTrouble, ImapToolsError, IMAP4.error, OSError) as wrong:
+    except (ImapToolsError, IMAP4.error, OSError) as wrong:
         raise ClientFailed(words(wrong)) from wrong
 
 
 def _describe(server: Server) -> str:
-    box = open_mailbox(server, "INBOX")
+    with looking(server, INBOX) as box:
+        return f"a mailbox that has {len(box.find(Chosen()))} mails in INBOX"
+
+
+@contextmanager
+def looking(server: Server, folder: str, timeout_s: float = TIMEOUT_S) -> Iterator[Mailbox]:
+    """A folder in which nothing can be changed, until the block ends. Raises as `open_mailbox`."""
+    box = open_mailbox(server, folder, readonly=True, timeout_s=timeout_s)
     try:
-        count = len(box.find(MailFilter(unseen=False)))
-        return f"a mailbox that has {count} mails in INBOX"
+        yield box
     finally:
-        with suppress(OSError):  # the server has hung up first
+        with suppress(OSError, IMAP4.error, ImapToolsError):  # the server may hang up first
             box.close()
 
 

@@ -1,0 +1,1 @@
+"""Modules that put, fetch and list the objects of buckets, by S3."""

@@ -1,0 +1,1 @@
+"""Modules that put, fetch and list files behind SFTP."""

@@ -1,0 +1,1 @@
+"""Modules that write to people by a bot of Telegram."""
