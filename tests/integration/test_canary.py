@@ -22,18 +22,20 @@ import yaml
 from tests.unit.catalog.shipped import SHIPPED
 
 ADDRESSES = {
+    "amocrm": "http://127.0.0.1:{port}/",
     "bitrix24": "http://127.0.0.1:{port}/rest/",
     "http": "http://127.0.0.1:{port}/",
     "kafka": "kafka://127.0.0.1:{port}",
     "mqtt": "mqtt://127.0.0.1:{port}",
     "nats": "nats://127.0.0.1:{port}",
+    "onec": "http://127.0.0.1:{port}/odata/standard.odata",
     "rabbitmq": "amqp://127.0.0.1:{port}",
     "redis": "redis://127.0.0.1:{port}",
     "smtp": "smtp://127.0.0.1:{port}",
     "sql": "postgresql://127.0.0.1:{port}/shop",
     "webhook": "http://127.0.0.1:{port}/",
 }
-WITH_USER = frozenset({"kafka", "mqtt", "nats", "rabbitmq", "redis", "smtp", "sql"})
+WITH_USER = frozenset({"kafka", "mqtt", "nats", "onec", "rabbitmq", "redis", "smtp", "sql"})
 OWN_CHOICE = {"http-request": "http", "webhook-send": "webhook"}  # a connection, or none
 KEPT_IN_THE_HUB = frozenset({"bitrix24", "http", "nats", "sql", "site"})
 SECRETS = {kind: f"canary-of-{kind}-7f3a" for kind in (*ADDRESSES, "site", "portal")}

@@ -91,7 +91,10 @@ async def journal(
         await watch.wait()
         view = (await inspect(hub.store, hub.processes, KEY)).view()
         heard = {name for name in MOVED if hub.hub.workers.last(name) is not None}
-    lines = [{name: told for name, told in line.items() if name != "at"} for line in view.journal]
+    times = {"at", "until"}
+    lines = [
+        {name: told for name, told in line.items() if name not in times} for line in view.journal
+    ]
     return lines, heard
 
 
