@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -137,6 +138,23 @@ async def test_a_bot_answers_what_is_sent_to_it(tmp_path: Path) -> None:
     told = hub.output.read_text(encoding="utf-8")
     assert TOKEN not in told
     assert "s3cret" not in told
+
+
+def test_the_doctor_tells_which_secrets_are_missing(tmp_path: Path) -> None:
+    webhook = 'webhook: {url: "https://hub.example/in/talk", secret: "${BOT_SECRET}"}\n'
+    write_home(tmp_path / "home", "https://bots.example", webhook)
+    told = subprocess.run(
+        [sys.executable, "-m", "beltline", "doctor", "--home", str(tmp_path / "home")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert told.returncode == 1
+    lines = told.stdout.splitlines()
+    for what, secret in (("connection bot:", "BOT_TOKEN"), ("source talk:", "BOT_SECRET")):
+        assert any(one.startswith(what) and secret in one for one in lines)
+    assert lines[-1] == "2 to mend"
 
 
 async def _has_sent(api: BotApi, count: int) -> bool:

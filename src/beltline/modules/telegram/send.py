@@ -41,7 +41,7 @@ async def send(config: SendConfig, context: Context) -> SendOutput | Retry | Rej
     """Sends the message, unless it is known to be sent."""
     if context.connection is None:
         return Reject(f"the step needs `connection:`, the name of one of the kind {KIND}")
-    if context.attempt > 1:
+    if context.is_repeat:
         known = await context.memory.get(_SPACE, context.key)
         if known is not None:
             return msgspec.convert(known, SendOutput)
