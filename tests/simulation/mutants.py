@@ -348,4 +348,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "everything_ends",
         (pulse.Pulse, "run", "self._loader.suspect()", "pass"),
     ),
+    mutant(
+        "that the sender has its answer is forgotten",
+        "senders_are_answered_once",
+        (_TURN, "__init__", "self.answered = run.answer is not None", "self.answered = False"),
+    ),
 )

@@ -43,6 +43,8 @@ FIELDS = {
     "run-stopped": ("reason",),
     "run-completed": ("result", "reason"),
     "run-cancelled": ("reason",),
+    "answer-given": ("step", "visit", "status", "headers", "body"),
+    "answer-ignored": ("step", "visit", "reason"),
 }
 
 

@@ -31,7 +31,7 @@ class Shelf:
 
     def names(self) -> Collection[str]:
         """All names."""
-        return ("work", "note", "wait", "stop")
+        return ("work", "note", "wait", "stop", "respond")
 
 
 def definitions() -> list[Definition]:
@@ -79,6 +79,8 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
         }
     elif module == "wait":
         base["with"] = {"for": "3s"}
+    elif module == "respond":
+        base |= {"with": {"body": "{{ request.n }}"}, "max_visits": 4}
     return base | given
 
 
@@ -192,7 +194,8 @@ def _drawn(name: str, chance: Random) -> Definition:
 
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    module = chance.choices(("work", "note", "wait", "stop"), (8, 2, 1.5, 0.5))[0]
+    modules = ("work", "note", "wait", "stop", "respond")
+    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))

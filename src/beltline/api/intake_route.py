@@ -22,8 +22,9 @@ from beltline.api.cross_origin import check_origin, readable_headers
 from beltline.api.hub import Hub
 from beltline.api.problem import Problem, problem_of, unavailable
 from beltline.api.source_pages import SourcePages
-from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
+from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer, responded
 from beltline.api.waiting import WaitingSenders, seconds_of
+from beltline.core.events import AnswerGiven
 from beltline.core.explanation import moment
 from beltline.core.model import Process
 from beltline.definition.source import Source
@@ -305,6 +306,8 @@ class IntakeRoute:
         try:
             if seconds:
                 result = await self._waiting.result(key, way.wait, seconds)
+                if isinstance(result, AnswerGiven):
+                    return responded(result, f"wait={seconds}")
                 if result is not None:
                     return finished(id_of(key), result, f"wait={seconds}")
             if way.answer is not None:

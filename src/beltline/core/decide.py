@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from beltline.core.commands import carry_out
+from beltline.core.engine_steps import ENGINE_STEPS
 from beltline.core.events import Error, Event, RunStarted
 from beltline.core.inputs import (
     Answered,
@@ -49,7 +50,7 @@ class Decision(msgspec.Struct):
 
 def decide(run: Run, input: Input, now: int) -> Decision:
     """What follows from `input` at `now` (Unix milliseconds). Deterministic; changes nothing."""
-    turn = Turn(run, now)
+    turn = Turn(run, now, ENGINE_STEPS)
     _RULES[type(input)](turn, input)
     turn.settle()
     return Decision(now, turn.events, [] if turn.ended else turn.calls, turn.inputs)
@@ -106,8 +107,8 @@ def _time_passed(turn: Turn, input: TimePassed) -> None:
             turn.fail(step, visit.number, visit.attempt, visit.failures, Error("timeout", text))
         elif visit.phase == "backoff":
             turn.dispatch_again(visit, "retry")
-        else:
-            turn.complete(step, visit.number, visit.attempt, {"until": visit.at}, 24)
+        elif (due := ENGINE_STEPS[step.implementation].due) is not None:
+            due(turn, step, visit)
 
 
 def _recovered(turn: Turn, input: Recovered) -> None:

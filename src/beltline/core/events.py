@@ -143,6 +143,24 @@ class RunCancelled(msgspec.Struct, frozen=True, array_like=True, tag="run-cancel
     reason: str
 
 
+class AnswerGiven(msgspec.Struct, frozen=True, array_like=True, tag="answer-given"):
+    """A step gave the answer for the sender, which hears it if it waits. `body` is any JSON."""
+
+    step: str
+    visit: int
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class AnswerIgnored(msgspec.Struct, frozen=True, array_like=True, tag="answer-ignored"):
+    """A step had an answer for the sender, which nobody hears any more."""
+
+    step: str
+    visit: int
+    reason: str
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -155,6 +173,8 @@ Event = (
     | RunStopped
     | RunCompleted
     | RunCancelled
+    | AnswerGiven
+    | AnswerIgnored
 )
 
 

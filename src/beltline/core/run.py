@@ -12,6 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from beltline.core.events import (
+    AnswerGiven,
+    AnswerIgnored,
     CommandRefused,
     Entry,
     Error,
@@ -60,7 +62,9 @@ class Run(msgspec.Struct):
     `key` is the id as the store keeps it (16 bytes). `seq` is the number of the next event.
     `open` holds the visits that have a token, `gathered` the tokens waiting at joins, `visits` how
     often each step was activated, `sizes` what each step's entry takes as JSON, and
-    `document_bytes` the sum of those and of the request.
+    `document_bytes` the sum of those and of the request. `last_result` is what the run has come to
+    so far: the last completed step's result, and in the end the process's output where it has one.
+    `answer` is the sender's, once a step has given it.
     """
 
     id: str
@@ -77,6 +81,7 @@ class Run(msgspec.Struct):
     last_result: Any = None
     sizes: dict[str, int] = {}
     document_bytes: int = 0
+    answer: AnswerGiven | None = None
 
     @property
     def is_moving(self) -> bool:
@@ -245,7 +250,7 @@ def _run_completed(
     run.ended = "completed"
     run.open.clear()
     run.gathered.clear()
-    if event.result is not None:
+    if run.process.output is not None:
         run.last_result = event.result
 
 
@@ -256,6 +261,18 @@ def _run_cancelled(
     run.stopped = False
     run.open.clear()
     run.gathered.clear()
+
+
+def _answer_given(
+    run: Run, event: AnswerGiven, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    run.answer = event
+
+
+def _answer_ignored(
+    run: Run, event: AnswerIgnored, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    """Only for people to read."""
 
 
 def _command_refused(
@@ -291,4 +308,6 @@ _APPLY: dict[type, Any] = {
     RunStopped: _run_stopped,
     RunCompleted: _run_completed,
     RunCancelled: _run_cancelled,
+    AnswerGiven: _answer_given,
+    AnswerIgnored: _answer_ignored,
 }

@@ -243,7 +243,7 @@ class Belt:
         rows: list[JournalRow] = []
         calls: list[Dispatched] = []
         pending: list[Input] = [input]  # grows while it is worked off
-        bytes_before = run.document_bytes
+        bytes_before, answer_before = run.document_bytes, run.answer
         for one in pending:
             decision = decide(run, one, now)
             events = decision.events
@@ -263,6 +263,8 @@ class Belt:
                     calls.append(dispatched)
         self.decisions += len(rows)
         self._runs.grew(run, run.document_bytes - bytes_before)
+        if run.answer is not answer_before:
+            self._committer.gathering.answered.append(run.key)
         return rows, calls
 
     def _settle(self, moving: Moving, changed: bool) -> None:

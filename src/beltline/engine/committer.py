@@ -82,6 +82,7 @@ class Committer:
         self.gathering = Work()
         self._under_way = Work()
         self.watchers: dict[bytes, list[Reply]] = {}
+        self.senders: dict[bytes, list[Reply]] = {}
         self.commits = 0
         self.trouble = ""  # why the last commit could not be made: FULL, AWAY, or nothing
         self._try_at = 0
@@ -96,6 +97,19 @@ class Committer:
         that goes on by itself.
         """
         self.watchers.setdefault(key, []).append(reply)
+
+    def watch_as_sender(self, key: bytes, reply: Reply) -> None:
+        """The same for a sender, which hears it sooner where a step gives it an answer."""
+        self.senders.setdefault(key, []).append(reply)
+        self.watch(key, reply)
+
+    def forget(self, key: bytes, reply: Reply) -> None:
+        """Who watched waits no more."""
+        for watchers in (self.watchers, self.senders):
+            if reply in watchers.get(key, ()):
+                watchers[key].remove(reply)
+                if not watchers[key]:
+                    del watchers[key]
 
     async def room(self) -> None:
         """Waits while so much has gathered that more would only cost memory."""
@@ -229,6 +243,10 @@ class Committer:
             self._expect(min(ready))
         if self._doorbell.keeps_order and any(map(_lets_next_go, work.changes.values())):
             self._doorbell.ended()
+        if self.senders:
+            for key in work.answered:
+                for reply in self.senders.pop(key, ()):
+                    reply.give("answered")
         if self.watchers:
             for change in work.changes.values():
                 self._tell_watchers(change)
@@ -250,6 +268,7 @@ class Committer:
         if row.key in self.watchers and not row.owned and row.ready_at is None:
             for reply in self.watchers.pop(row.key):
                 reply.give(row.status)
+            self.senders.pop(row.key, None)
 
 
 def _lets_next_go(change: RunChange) -> bool:

@@ -141,10 +141,10 @@ class Node:
         """
         self.committer.abandon("this node had lost touch with its store")
         kept = [item for item in self._mailbox.clear() if isinstance(item, Submitted | Barrier)]
-        watchers, is_draining = self.committer.watchers, self.committer.is_draining
+        before = self.committer
         self._assemble()
-        self.committer.watchers = watchers
-        self.committer.is_draining = self.loader.is_draining = is_draining
+        self.committer.watchers, self.committer.senders = before.watchers, before.senders
+        self.committer.is_draining = self.loader.is_draining = before.is_draining
         self.intake.go_through(self.committer)
         self._mailbox.post(kept)
 
@@ -164,6 +164,12 @@ class Node:
         """A reply that is given the run's status once it is at rest; ask before it can be."""
         reply = self._new_reply()
         self.committer.watch(key, reply)
+        return reply
+
+    def watch_as_sender(self, key: bytes) -> Reply:
+        """The same for a sender, which hears it sooner where a step gives it an answer."""
+        reply = self._new_reply()
+        self.committer.watch_as_sender(key, reply)
         return reply
 
     async def flush(self) -> None:

@@ -78,7 +78,15 @@ class Newcomer(msgspec.Struct):
 class Work:
     """One commit's worth of decisions, in order."""
 
-    __slots__ = ("barriers", "calls", "changes", "journal", "messages_done", "newcomers")
+    __slots__ = (
+        "answered",
+        "barriers",
+        "calls",
+        "changes",
+        "journal",
+        "messages_done",
+        "newcomers",
+    )
 
     def __init__(self) -> None:
         self.newcomers: list[Newcomer] = []
@@ -87,6 +95,7 @@ class Work:
         self.messages_done: list[int] = []
         self.calls: list[Dispatched] = []
         self.barriers: list[Barrier] = []
+        self.answered: list[bytes] = []  # runs whose senders have their answer
 
     def __len__(self) -> int:
         rows = len(self.newcomers) + len(self.journal) + len(self.changes)

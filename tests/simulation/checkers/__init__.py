@@ -23,6 +23,7 @@ from tests.simulation.checkers import (
     repeats_get_the_first_answer,
     replay_equals_state,
     results_recorded_once,
+    senders_are_answered_once,
 )
 from tests.simulation.record import Record
 
@@ -46,6 +47,7 @@ CHECKERS: dict[str, Checker] = {
         everything_ends,
         only_owners_decide,
         leases_are_kept,
+        senders_are_answered_once,
     )
 }
 

@@ -38,6 +38,7 @@ from beltline.sources.feeding import Feeds
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
+from tests.unit.catalog.shipped import SHIPPED
 
 NOW = 1_764_000_000_000  # 24 November 2025, in Unix ms
 
@@ -224,7 +225,8 @@ async def running_stage(
     store: Any = WatchedStore(real)
     clock = ManualClock()
     handlers = {"echo": echo, "judge": judge, **(modules or {})}
-    catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
+    own = [module(name, handler) for name, handler in handlers.items()]
+    catalog = Catalog([*own, *(one for one in SHIPPED.values() if one.handler is None)])
     mailbox = AsyncioMailbox()
     transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)

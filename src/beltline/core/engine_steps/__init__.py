@@ -1,0 +1,19 @@
+"""The steps that the engine itself runs, by what a published step is pinned to.
+
+Each is a case of the supervisor, not a handler: what it does is a decision, and stands in the
+journal. Their declarations are modules without a handler, in `beltline.modules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from beltline.core.engine_steps import respond, stop, wait
+from beltline.core.turn import EngineStep
+
+ENGINE_STEPS: Final[Mapping[str, EngineStep]] = {
+    "wait@1": EngineStep(wait.begin, wait.due),
+    "stop@1": EngineStep(stop.begin),
+    "respond@1": EngineStep(respond.begin),
+}

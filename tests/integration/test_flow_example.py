@@ -1,0 +1,91 @@
+"""The example home of the steps that the engine runs: each of its processes, in a whole hub."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from beltline.api.app import create_app
+from beltline.api.tokens import new_token
+from beltline.composition import publish_files, running_hub
+from beltline.engine.ids import key_of
+from beltline.settings import open_home
+from tests.integration.feeding import until
+from tests.unit.api.calling import Answered, call
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flow"
+JSON = ("Content-Type", "application/json")
+WAIT = ("Prefer", "wait=20")
+
+
+class Example(msgspec.Struct):
+    """The home's hub, and how a test talks to it."""
+
+    hub: Any
+    app: Any
+    token: str
+
+    async def send(self, source: str, body: Any, *headers: tuple[str, str]) -> Answered:
+        """Sends a request."""
+        raw = msgspec.json.encode(body)
+        answer = await call(self.app, "POST", f"/in/{source}", raw, [JSON, *headers])
+        assert answer is not None
+        return answer
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Calls the API; gives what it answered."""
+        raw = b"" if body is None else msgspec.json.encode(body)
+        headers = [("Authorization", f"Bearer {self.token}"), JSON]
+        answer = await call(self.app, method, f"/api/v1/{path}", raw, headers)
+        assert answer is not None
+        assert answer.status < 300, answer.body
+        return answer.json()
+
+    async def at_rest(self, id: str, *statuses: str) -> dict[str, Any]:
+        """The run, once its row says one of these."""
+        key = key_of(id)
+
+        async def rests() -> bool:
+            record, _ = await self.hub.store.run(key)
+            return record.status in (statuses or ("completed",))
+
+        await until(rests)
+        run: dict[str, Any] = await self.ask("GET", f"runs/{id}")
+        return run
+
+
+@asynccontextmanager
+async def example(folder: Path) -> AsyncIterator[Example]:
+    """The example's hub, on a copy of the home."""
+    shutil.copytree(EXAMPLE, folder / "home")
+    home = open_home(folder / "home")
+    async with running_hub(home, durable=False) as running:
+        assert [str(finding) for finding in await publish_files(home, running.processes)] == []
+        token, record = new_token("operator", "Olga", running.hub.clock.now())
+        await running.store.put_token(record)
+        yield Example(running, create_app(running.hub), token)
+
+
+@pytest.mark.parametrize(
+    ("item", "status", "answer"),
+    [
+        ("chair", 200, {"item": "chair", "price": 3200}),
+        ("sofa", 404, {"error": "There is no sofa in the list."}),
+    ],
+)
+async def test_a_price_is_told_to_the_sender_that_waits(
+    tmp_path: Path, item: str, status: int, answer: dict[str, Any]
+) -> None:
+    async with example(tmp_path) as hub:
+        told = await hub.send("price-question", {"item": item}, WAIT)
+        assert (told.status, told.json()) == (status, answer)
+        listed = (await hub.ask("GET", "runs"))["runs"][0]
+        run = await hub.at_rest(listed["id"])
+        assert run["result"] == ({"price": 3200} if status == 200 else {})
+        assert run["path"][-1] == ("noted" if status == 200 else "enough")
