@@ -243,6 +243,11 @@ class Committer:
             self._expect(min(ready))
         if self._doorbell.keeps_order and any(map(_lets_next_go, work.changes.values())):
             self._doorbell.ended()
+        self._tell_others(work)
+        if calls and not self.is_draining:
+            self._transport.dispatch(calls)
+
+    def _tell_others(self, work: Work) -> None:
         if self.senders:
             for key in work.answered:
                 for reply in self.senders.pop(key, ()):
@@ -250,8 +255,6 @@ class Committer:
         if self.watchers:
             for change in work.changes.values():
                 self._tell_watchers(change)
-        if calls and not self.is_draining:
-            self._transport.dispatch(calls)
 
     def _took_in(self, newcomer: Newcomer) -> None:
         row = newcomer.acceptance.run

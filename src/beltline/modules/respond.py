@@ -1,12 +1,14 @@
 """Give the sender that waits its answer. The engine itself runs this step.
 
-A sender asks for it with `Prefer: wait=N` (RFC 7240). The file only declares the step: the answer is
-a part of the run's journal, and goes out once that is durable.
+A sender asks for it with `Prefer: wait=N` (RFC 7240). The file only declares the step: the answer
+is a part of the run's journal, and goes out once that is durable.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+
+import msgspec
 
 from beltline.sdk import Config, Example, Module, Output, field
 
@@ -21,7 +23,7 @@ class RespondConfig(Config):
     headers: Annotated[
         dict[str, str],
         field("Headers", "Headers of the answer.", examples=[{"Cache-Control": "no-store"}]),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     body: Annotated[
         Any,
         field(

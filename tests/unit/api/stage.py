@@ -50,6 +50,7 @@ steps:
   - {id: judge, module: judge, with: {verdict: "{{ request.verdict }}"}, next: [tell]}
   - {id: tell, module: echo, with: {score: "{{ judge.score }}"}}
 """
+ENGINE_STEPS = [one for one in SHIPPED.values() if one.handler is None]
 FORM = "source: form\nkind: webhook\nprocess: lead\nverify: none\n"
 
 
@@ -225,8 +226,7 @@ async def running_stage(
     store: Any = WatchedStore(real)
     clock = ManualClock()
     handlers = {"echo": echo, "judge": judge, **(modules or {})}
-    own = [module(name, handler) for name, handler in handlers.items()]
-    catalog = Catalog([*own, *(one for one in SHIPPED.values() if one.handler is None)])
+    catalog = Catalog([*(module(*one) for one in handlers.items()), *ENGINE_STEPS])
     mailbox = AsyncioMailbox()
     transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
     book = ProcessBook(store, catalog, {}, clock)
