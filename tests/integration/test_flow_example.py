@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from beltline.api.app import create_app
 from beltline.api.tokens import new_token
+from beltline.cli.event import app
 from beltline.composition import publish_files, running_hub
 from beltline.engine.ids import key_of
 from beltline.settings import open_home
@@ -59,6 +61,10 @@ class Example(msgspec.Struct):
         run: dict[str, Any] = await self.ask("GET", f"runs/{id}")
         return run
 
+    async def waiting(self, id: str) -> dict[str, Any]:
+        """The run, once it waits."""
+        return await self.at_rest(id, "waiting")
+
 
 @asynccontextmanager
 async def example(folder: Path) -> AsyncIterator[Example]:
@@ -89,3 +95,33 @@ async def test_a_price_is_told_to_the_sender_that_waits(
         run = await hub.at_rest(listed["id"])
         assert run["result"] == ({"price": 3200} if status == 200 else {})
         assert run["path"][-1] == ("noted" if status == 200 else "enough")
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+async def test_an_order_waits_for_its_payment_or_is_cancelled(
+    tmp_path: Path, is_paid: bool
+) -> None:
+    async with example(tmp_path) as hub:
+        within = "2d" if is_paid else "10ms"
+        sent = await hub.send("order", {"order": "A-7", "within": within})
+        id = sent.json()["run"]
+        if is_paid:
+            assert "'payment-received' with the key 'A-7'" in (await hub.waiting(id))["because"]
+            event = {"name": "payment-received", "key": "A-7", "data": {"sum": 3200}}
+            assert (await hub.ask("POST", "events", event))["runs"] == 1
+        run = await hub.at_rest(id)
+        assert run["result"] == ({"paid": 3200} if is_paid else {})
+        assert run["path"] == (["paid", "shipped"] if is_paid else ["paid", "given-up"])
+
+
+def test_events_are_sent_and_waits_are_seen_from_the_command_line(tmp_path: Path) -> None:
+    home = ["--home", str(tmp_path), "--store", f"sqlite:///{tmp_path / 'hub.db'}"]
+    (tmp_path / "beltline.toml").write_text("")
+    (tmp_path / "sum.json").write_text('{"sum": 5}')
+    data = ["--key", "A-7", "--data", str(tmp_path / "sum.json"), "--id", "e1"]
+    sent = CliRunner().invoke(app, ["send", "payment-received", *data, *home])
+    assert (sent.exit_code, sent.output) == (0, "no run waits for it; it is kept for 1h\n")
+    again = CliRunner().invoke(app, ["send", "payment-received", *data, *home, "--json"])
+    assert msgspec.json.decode(again.output) == {"id": "e1", "runs": 0, "repeat": True}
+    waits = CliRunner().invoke(app, ["waiting", *home, "--json"])
+    assert (waits.exit_code, msgspec.json.decode(waits.output)) == (0, [])

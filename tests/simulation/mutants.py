@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from beltline.core import decide, graph, run, turn
-from beltline.engine import belt, committer, loader, moving, node, pulse
+from beltline.engine import belt, committer, loader, moving, node, pulse, work
 from beltline.sdk import context
 from tests.simulation import disk, store
 
@@ -352,5 +352,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "that the sender has its answer is forgotten",
         "senders_are_answered_once",
         (_TURN, "__init__", "self.answered = run.answer is not None", "self.answered = False"),
+    ),
+    mutant(
+        "what a run waits for is not kept",
+        "events_find_their_runs",
+        (work.Work, "batch", "if one is not None", "if False"),
+    ),
+    mutant(
+        "an event is decided on and nothing says that it came too late",
+        "events_find_their_runs",
+        (decide, "_event_arrived", "if not waiting:", "if False:"),
     ),
 )

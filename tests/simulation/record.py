@@ -45,6 +45,8 @@ FIELDS = {
     "run-cancelled": ("reason",),
     "answer-given": ("step", "visit", "status", "headers", "body"),
     "answer-ignored": ("step", "visit", "reason"),
+    "event-awaited": ("step", "visit", "name", "key", "until"),
+    "event-late": ("name", "key", "id"),
 }
 
 
@@ -106,6 +108,20 @@ class Asked(msgspec.Struct):
     posted: bool = False
 
 
+class Brought(msgspec.Struct):
+    """An outside event, and what its sender was told: to how many `runs` it was given. With none it
+    is kept at least until `keep_until`. `sent_at` is when it was sent first.
+    """
+
+    id: str
+    place: tuple[str, str]
+    sent_at: int = 0
+    told_at: int = 0
+    keep_until: int = 0
+    runs: int = 0
+    is_told: bool = False
+
+
 class Stored(msgspec.Struct, frozen=True):
     """A request as it can be read in the end."""
 
@@ -158,6 +174,7 @@ class Record(msgspec.Struct):
     rows: list[tuple[int, bytes, int, bytes]] = []  # at, key, seq, entry
     calls: list[Seen] = []
     commands: list[Asked] = []
+    events: list[Brought] = []
     crashes: list[Crash] = []
     nodes: int = 1
     notes: list[Note] = []

@@ -7,15 +7,18 @@ through the API of a hub that is up, or by the command line, which writes to the
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
 from hashlib import blake2b
 from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
 
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_command
+from beltline.core.inputs import Cancel, Command, EventArrived, GoTo, Retry, Skip, encode_command
+from beltline.core.limits import PRODUCTION
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
+from beltline.engine.outside_events import give
 from beltline.engine.ports import StoreFull
 from beltline.engine.records import NewRequest, ReleaseOrder, Repeat
 from beltline.engine.work import Accepted
@@ -23,11 +26,12 @@ from tests.simulation import workload
 from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options
 from tests.simulation.ports import SimulatedClock, SimulatedMailbox
-from tests.simulation.record import Asked, Record, Sending
+from tests.simulation.record import Asked, Brought, Record, Sending
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.store import SimulatedStore
 
 WINDOW_MS = 86_400_000  # for which an identity holds
+KEEP_MS = 10_000  # for which an event is kept
 LOOK_MS = 15_000  # how often people look after stopped runs in the calm part
 
 
@@ -90,6 +94,11 @@ class Society:
         for _ in range(options.commands):
             when = START_MS + chance.randint(0, SPAN_MS)
             self._scheduler.at(when, self._command)
+        for number in range(options.events):
+            brought = Brought(f"event-{number}", ("paid", str(chance.randrange(3))))
+            self.record.events.append(brought)
+            when = START_MS + chance.randint(0, SPAN_MS)
+            self._scheduler.at(when, partial(self._try_to_bring, brought))
         for _ in range(chance.randint(0, 3)):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._release)
 
@@ -159,6 +168,30 @@ class Society:
             sending.told = "refused"  # this sender gives up
         else:
             sending.sent_at_ms = 0
+
+    def _try_to_bring(self, brought: Brought) -> None:
+        """Who brings an event tries until it is told that it is durable."""
+        if brought.is_told:
+            return
+        hub = self.hub
+        if hub is not None:
+            if not brought.sent_at:
+                brought.sent_at = self._scheduler.steps
+                brought.keep_until = self._clock.now() + KEEP_MS
+            self._spawn("bringer", self._bring(brought, hub.node, hub.store), hub.process)
+        again = self._scheduler.now + self._chance.choice((1_000, 5_000))
+        self._scheduler.at(again, lambda: self._try_to_bring(brought))
+
+    async def _bring(self, brought: Brought, node: Node, store: SimulatedStore) -> None:
+        arrived = EventArrived(brought.id, *brought.place, {"v": 1}, self._clock.now())
+        try:
+            taken = await give(store, arrived, KEEP_MS, limits=PRODUCTION)
+        except StoreFull:
+            return
+        if not brought.is_told:
+            brought.is_told, brought.runs = True, taken.runs
+            brought.told_at = self._scheduler.steps
+        node.loader.expect(self._clock.now())
 
     def _release(self) -> None:
         """A person, or a schedule, releases what a source holds back."""

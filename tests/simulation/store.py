@@ -34,6 +34,7 @@ from beltline.engine.records import (
 )
 from tests.simulation.buffers import SimulatedBuffers
 from tests.simulation.disk import Disk, joined, write_disk
+from tests.simulation.events import SimulatedEvents
 from tests.simulation.verdicts import SimulatedVerdicts
 
 Moment = Literal["before", "durable", "read"]
@@ -73,7 +74,7 @@ class Numbers:
             raise
 
 
-class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
+class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedEvents):
     """Fulfils `engine.ports.Store`.
 
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the

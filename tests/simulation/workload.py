@@ -31,7 +31,7 @@ class Shelf:
 
     def names(self) -> Collection[str]:
         """All names."""
-        return ("work", "note", "wait", "stop", "respond")
+        return ("work", "note", "wait", "stop", "respond", "wait-event")
 
 
 def definitions() -> list[Definition]:
@@ -79,6 +79,9 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
         }
     elif module == "wait":
         base["with"] = {"for": "3s"}
+    elif module == "wait-event":
+        base |= {"with": {"name": "paid", "key": "{{ request.n }}", "within": "5s"}}
+        base |= {"max_visits": 4}
     elif module == "respond":
         base |= {"with": {"body": "{{ request.n }}"}, "max_visits": 4}
     return base | given
@@ -131,8 +134,19 @@ def _by_hand() -> list[Definition]:
 
 
 def _by_hand_too() -> list[Definition]:
-    """Joins with waits, a stop among branches, unions of conditions."""
+    """Events against timeouts, joins with waits, a stop among branches, unions of conditions."""
     return [
+        {
+            "process": "paid",
+            "start": ["p", "w"],
+            "steps": [
+                step("p", "wait-event", next_=["j"], on_timeout=["t"]),
+                step("w", next_=["q"]),
+                step("q", "wait-event", next_=["j"], on_error=["j"]),
+                step("t", next_=["j"]),
+                step("j", prev=["p", "q", "t"]),
+            ],
+        },
         {
             "process": "patient",
             "start": ["a", "w"],
@@ -194,8 +208,8 @@ def _drawn(name: str, chance: Random) -> Definition:
 
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    modules = ("work", "note", "wait", "stop", "respond")
-    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1))[0]
+    modules = ("work", "note", "wait", "stop", "respond", "wait-event")
+    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1, 1.5))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))
@@ -208,13 +222,15 @@ def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
         each["condition"] = items
         if chance.random() < 0.3:
             each["match"] = "all"
+    if module == "wait-event" and chance.random() < 0.6:
+        each["on_timeout"] = chance.sample(ids, 1)
     if module == "work" and chance.random() < 0.4:
         each["on_error"] = chance.sample(ids, 1)
     return each
 
 
 def _targets(each: dict[str, Any]) -> list[str]:
-    found = [*each.get("next", ()), *each.get("on_error", ())]
+    found = [*each.get("next", ()), *each.get("on_error", ()), *each.get("on_timeout", ())]
     for item in each.get("condition", ()):
         found.extend(item["result"])
     return found

@@ -11,6 +11,7 @@ from beltline.api.buffers import (
 )
 from beltline.api.dead_letters import cancel_many, list_dead_letters, retry_many, skip_many
 from beltline.api.definitions import list_processes, publish_process, show_process
+from beltline.api.events import list_waits, send_event
 from beltline.api.feeds import run_source_now
 from beltline.api.health import healthz, metrics, readyz
 from beltline.api.held_requests import (
@@ -38,6 +39,8 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/dead-letters/retry", retry_many),
     Endpoint("POST", "/api/v1/dead-letters/skip", skip_many),
     Endpoint("POST", "/api/v1/dead-letters/cancel", cancel_many),
+    Endpoint("POST", "/api/v1/events", send_event),
+    Endpoint("GET", "/api/v1/waits", list_waits),
     Endpoint("GET", "/api/v1/processes", list_processes),
     Endpoint("GET", "/api/v1/processes/{name}", show_process),
     Endpoint("PUT", "/api/v1/processes/{name}", publish_process),

@@ -17,12 +17,13 @@ from typing import Any
 import msgspec
 
 from beltline.core.commands import carry_out
-from beltline.core.engine_steps import ENGINE_STEPS
-from beltline.core.events import Error, Event, RunStarted
+from beltline.core.engine_steps import ENGINE_STEPS, wait_event
+from beltline.core.events import Error, Event, EventLate, RunStarted
 from beltline.core.inputs import (
     Answered,
     AttemptFailed,
     Cancel,
+    EventArrived,
     GoTo,
     Input,
     Recovered,
@@ -32,19 +33,22 @@ from beltline.core.inputs import (
     Start,
     TimePassed,
 )
-from beltline.core.run import Run, Visit, VisitKey, apply
+from beltline.core.run import Awaited, Run, Visit, VisitKey, apply
 from beltline.core.turn import Call, Turn
 
 
 class Decision(msgspec.Struct):
     """What follows. Without events the input came too late, or nothing is due.
 
-    `inputs` are the parameters of the visits that start, for `advance`.
+    `awaits` is what visits wait for from outside from now on, None where they do no more; it is to
+    be kept in the commit that records the events. `inputs` are the parameters of the visits that
+    start, for `advance`.
     """
 
     at: int
     events: list[Event]
     calls: list[Call]
+    awaits: dict[VisitKey, Awaited | None]
     inputs: dict[VisitKey, Any]
 
 
@@ -53,7 +57,8 @@ def decide(run: Run, input: Input, now: int) -> Decision:
     turn = Turn(run, now, ENGINE_STEPS)
     _RULES[type(input)](turn, input)
     turn.settle()
-    return Decision(now, turn.events, [] if turn.ended else turn.calls, turn.inputs)
+    calls = [] if turn.ended else turn.calls
+    return Decision(now, turn.events, calls, turn.awaits, turn.inputs)
 
 
 def advance(run: Run, decision: Decision) -> None:
@@ -99,7 +104,7 @@ def _attempt_failed(turn: Turn, input: AttemptFailed) -> None:
 
 def _time_passed(turn: Turn, input: TimePassed) -> None:
     for visit in turn.run.open.values():
-        if visit.phase == "dead" or visit.at > turn.at:
+        if not visit.at or visit.at > turn.at:
             continue
         step = turn.run.process.steps[visit.step]
         if visit.phase == "dispatched":
@@ -131,6 +136,20 @@ def _set_aside(turn: Turn, input: SetAside) -> None:
             )
 
 
+def _event_arrived(turn: Turn, input: EventArrived) -> None:
+    waiting = [
+        visit
+        for visit in turn.run.open.values()
+        if visit.awaits is not None
+        and (visit.awaits.kind, visit.awaits.name, visit.awaits.key)
+        == ("event", input.name, input.key)
+    ]
+    for visit in waiting:
+        wait_event.arrived(turn, turn.run.process.steps[visit.step], visit, input)
+    if not waiting:
+        turn.events.append(EventLate(input.name, input.key, input.id))
+
+
 _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Start: _start,
     Answered: _answered,
@@ -138,6 +157,7 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     TimePassed: _time_passed,
     Recovered: _recovered,
     SetAside: _set_aside,
+    EventArrived: _event_arrived,
     Retry: carry_out,
     Skip: carry_out,
     GoTo: carry_out,

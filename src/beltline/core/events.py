@@ -161,6 +161,26 @@ class AnswerIgnored(msgspec.Struct, frozen=True, array_like=True, tag="answer-ig
     reason: str
 
 
+class EventAwaited(msgspec.Struct, frozen=True, array_like=True, tag="event-awaited"):
+    """A visit waits for an outside event of this name and key, until a moment in Unix milliseconds
+    (None: for as long as it takes).
+    """
+
+    step: str
+    visit: int
+    name: str
+    key: str
+    until: int | None
+
+
+class EventLate(msgspec.Struct, frozen=True, array_like=True, tag="event-late"):
+    """An outside event was given to the run, and no visit of it waits for that any more."""
+
+    name: str
+    key: str
+    id: str
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -175,6 +195,8 @@ Event = (
     | RunCancelled
     | AnswerGiven
     | AnswerIgnored
+    | EventAwaited
+    | EventLate
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from beltline.core.events import Entry, StepCompleted, StepSkipped
-from beltline.core.run import Run
+from beltline.core.run import Run, Visit
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -40,10 +40,20 @@ def standing(run: Run) -> Standing:
             message = visit.error.message if visit.error else "failed"
             reasons.append(f"{where} is tried again at {moment(visit.at)}: {message}")
         else:
-            reasons.append(f"{where} waits until {moment(visit.at)}")
+            reasons.append(f"{where} waits {_for_what(visit)}")
     for join, count in run.gathered.items():
         reasons.append(f"{count} gathered at {join}, which waits for the other ways to it")
     return Standing(run.status, "; ".join(reasons), run.next_at)
+
+
+def _for_what(visit: Visit) -> str:
+    until = f"until {moment(visit.at)}" if visit.at else ""
+    awaited = visit.awaits
+    if awaited is None:
+        return until
+    keyed = f" with the key {awaited.key!r}" if awaited.key else ""
+    bound = f", {until}" if until else ""
+    return f"for the event {awaited.name!r}{keyed}{bound}"
 
 
 def moment(at: int) -> str:

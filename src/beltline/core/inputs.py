@@ -88,8 +88,20 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     by: str = ""
 
 
+class EventArrived(msgspec.Struct, frozen=True, tag="event-arrived"):
+    """An outside event for every visit that waits for its name and key; `data` is any JSON. `at` is
+    when it was taken in (Unix ms).
+    """
+
+    id: str
+    name: str
+    key: str
+    data: Any
+    at: int
+
+
 Command = Retry | Skip | GoTo | Cancel
-Message = Command | SetAside  # what may come for a run from outside its node
+Message = Command | SetAside | EventArrived  # what may come for a run from outside its node
 Input = Start | Answered | AttemptFailed | TimePassed | Recovered | Message
 
 encode_command = msgspec.json.Encoder().encode

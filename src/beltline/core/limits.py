@@ -82,6 +82,11 @@ class Limits(msgspec.Struct, frozen=True):
     timeout_ms: int = 86_400_000  # one day; longer work answers by an event
     wait_ms: int = 315_360_000_000  # ten years
 
+    # Outside events.
+    event_key_bytes: int = 512  # a name and a key stand in an index
+    event_keep_ms: int = 604_800_000  # 7 days: what nobody waits for by then was a mistake
+    event_id_ms: int = 86_400_000  # its id is known for a day: senders repeat within minutes
+
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
     claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it

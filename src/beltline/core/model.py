@@ -35,7 +35,8 @@ class Step(msgspec.Struct, frozen=True):
     `module` is the name as the author wrote it, `implementation` what it is pinned to on
     publishing (`name@major`). `next` is None where the key is absent: the branch ends there when
     no condition gives an outcome. `is_join` (arriving tokens gather here) follows from two or more
-    names in `prev`.
+    names in `prev`. `on_timeout` is where a step leads that waits for something from outside, when
+    its time is over.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Step(msgspec.Struct, frozen=True):
     next: tuple[str, ...] = ()
     prev: tuple[str, ...] = ()
     on_error: tuple[str, ...] = ()
+    on_timeout: tuple[str, ...] = ()
     connection: str | None = None
     retry: RetryPolicy = RetryPolicy()
     timeout_ms: int = 30_000

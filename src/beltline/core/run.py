@@ -18,6 +18,8 @@ from beltline.core.events import (
     Entry,
     Error,
     Event,
+    EventAwaited,
+    EventLate,
     RunCancelled,
     RunCompleted,
     RunStarted,
@@ -39,11 +41,20 @@ Status = Literal["cancelled", "stopped", "moving", "parked", "waiting", "complet
 VisitKey = tuple[str, int]
 
 
+class Awaited(msgspec.Struct, frozen=True):
+    """What comes for a visit from outside: an event of this `name` and `key`."""
+
+    kind: Literal["event"]
+    name: str
+    key: str
+
+
 class Visit(msgspec.Struct):
     """One open activation of a step.
 
     `at` is the deadline of a dispatched attempt, or when a backoff or a wait ends, in Unix
-    milliseconds; a dead letter has none (0). `input` is resolved once per visit.
+    milliseconds; a dead letter has none (0), nor has a wait without a bound. `input` is resolved
+    once per visit. `awaits` is what it waits for beside the time.
     """
 
     step: str
@@ -54,6 +65,7 @@ class Visit(msgspec.Struct):
     at: int
     input: Any
     error: Error | None = None
+    awaits: Awaited | None = None
 
 
 class Run(msgspec.Struct):
@@ -106,7 +118,8 @@ class Run(msgspec.Struct):
         """The earliest time at which something is due by itself, in Unix milliseconds."""
         earliest: int | None = None
         for visit in self.open.values():
-            if visit.phase != "dead" and (earliest is None or visit.at < earliest):
+            # A wait without a bound has no time.
+            if visit.at and (earliest is None or visit.at < earliest):
                 earliest = visit.at
         return earliest
 
@@ -206,6 +219,7 @@ def _step_failed(run: Run, event: StepFailed, at: int, inputs: dict[VisitKey, An
     visit = run.open[key]
     visit.failures = event.failures
     visit.error = event.error
+    visit.awaits = None
     if event.then == "retry":
         visit.phase = "backoff"
         visit.at = event.retry_at or at
@@ -275,6 +289,19 @@ def _answer_ignored(
     """Only for people to read."""
 
 
+def _event_awaited(
+    run: Run, event: EventAwaited, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    visit = run.open[(event.step, event.visit)]
+    visit.phase = "waiting"
+    visit.at = event.until or 0
+    visit.awaits = Awaited("event", event.name, event.key)
+
+
+def _event_late(run: Run, event: EventLate, at: int, inputs: dict[VisitKey, Any] | None) -> None:
+    """Only for people to read."""
+
+
 def _command_refused(
     run: Run, event: CommandRefused, at: int, inputs: dict[VisitKey, Any] | None
 ) -> None:
@@ -310,4 +337,6 @@ _APPLY: dict[type, Any] = {
     RunCancelled: _run_cancelled,
     AnswerGiven: _answer_given,
     AnswerIgnored: _answer_ignored,
+    EventAwaited: _event_awaited,
+    EventLate: _event_late,
 }

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
 import msgspec
 
+from beltline.core.canonical import hash_of, size_of
 from beltline.core.events import (
     Because,
     Error,
@@ -30,10 +30,7 @@ from beltline.core.graph import ready_join
 from beltline.core.limits import LIMITS
 from beltline.core.model import RetryPolicy, Step
 from beltline.core.path import MISSING
-from beltline.core.run import Run, Visit, VisitKey
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
-_encode = msgspec.json.Encoder().encode
+from beltline.core.run import Awaited, Run, Visit, VisitKey
 
 
 class Call(msgspec.Struct):
@@ -67,6 +64,7 @@ class Turn:
         "_visits",
         "answered",
         "at",
+        "awaits",
         "calls",
         "closed",
         "document",
@@ -83,6 +81,7 @@ class Turn:
         self._engine_steps = engine_steps
         self.events: list[Event] = []
         self.calls: list[Call] = []
+        self.awaits: dict[VisitKey, Awaited | None] = {}  # what visits wait for; None: no more
         self.inputs: dict[VisitKey, Any] = {}
         self.document = run.document
         self.closed: set[VisitKey] = set()
@@ -101,8 +100,18 @@ class Turn:
 
     # Visits that go on or end
 
-    def complete(self, step: Step, visit: int, attempt: int, result: Any, size: int) -> None:
-        """A visit gave its result: record it and send its token on."""
+    def complete(
+        self,
+        step: Step,
+        visit: int,
+        attempt: int,
+        result: Any,
+        size: int,
+        to: tuple[str, ...] | None = None,
+    ) -> None:
+        """A visit gave its result: record it and send its token on, to `to` whatever its routes
+        say.
+        """
         known = self.run.open.get((step.id, visit))
         failures = 0 if known is None else known.failures
         if not self.has_room(step, size):
@@ -112,7 +121,7 @@ class Turn:
         before = self.document
         self.document = {**before, step.id: result}
         try:
-            to, because = self.route(step)
+            to, because = self.route(step) if to is None else (to, None)
         except ExpressionFailed as failed:
             self.document = before
             error = Error("expression", f"condition: {failed}")
@@ -170,6 +179,7 @@ class Turn:
             )
             self._arrivals.extend(step.on_error)
         else:
+            self._awaits_no_more((step.id, visit))
             self.events.append(StepFailed(step.id, visit, attempt, failures, error, "dead-letter"))
             self._died = self._died or f"{step.id}: {error.message}"
 
@@ -185,6 +195,12 @@ class Turn:
             self.opened[key] = False
         else:
             self.closed.add(key)
+            self._awaits_no_more(key)
+
+    def _awaits_no_more(self, key: VisitKey) -> None:
+        known = self.run.open.get(key)
+        if known is not None and known.awaits is not None:
+            self.awaits[key] = None
 
     # Tokens that arrive
 
@@ -264,9 +280,20 @@ class Turn:
         error = Error("input", reason)
         self.fail(step, visit, attempt, 0, error, final=True, dead=self._is_too_long())
 
-    def finish(self, step: Step, visit: int, attempt: int, result: Any) -> None:
+    def wait_for(self, step: Step, visit: int, awaited: Awaited) -> None:
+        """Something from outside is to be brought to this visit, from the commit on."""
+        self.awaits[step.id, visit] = awaited
+
+    def finish(
+        self,
+        step: Step,
+        visit: int,
+        attempt: int,
+        result: Any,
+        to: tuple[str, ...] | None = None,
+    ) -> None:
         """Such a step is done; `result` holds JSON values only."""
-        self.complete(step, visit, attempt, result, size_of(result))
+        self.complete(step, visit, attempt, result, size_of(result), to)
 
     def end(self, reason: str) -> None:
         """The whole run is completed, wherever else it stands."""
@@ -292,7 +319,10 @@ class Turn:
                 break
             self._gathered = {id: n for id, n in gathered.items() if id != join}
             self.start(self._steps[join])
-        if self.ended or self.run.ended:
+        if self.ended:
+            self.awaits = {key: None for key, visit in self.run.open.items() if visit.awaits}
+            return
+        if self.run.ended:
             return
         if self._died:
             if not self._was_stopped():
@@ -336,21 +366,6 @@ class Turn:
             return None
         trouble = hash_of(value)[1]
         return {"error": {"kind": "result", "message": f"output: {trouble}"}} if trouble else value
-
-
-def size_of(value: Any) -> int:
-    """The bytes that a value takes as JSON."""
-    return len(_encode(value))
-
-
-def hash_of(value: Any) -> tuple[str, str]:
-    """The hash of a value's canonical JSON (32 hexadecimal digits), and why it has none: an
-    expression can make texts and depths that JSON cannot carry.
-    """
-    try:
-        return blake2b(_canonical(value), digest_size=16).hexdigest(), ""
-    except (TypeError, ValueError, RecursionError) as wrong:
-        return "", f"this is not JSON: {wrong}"
 
 
 def backoff_ms(policy: RetryPolicy, failures: int, seed: str) -> int:

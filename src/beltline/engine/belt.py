@@ -33,7 +33,7 @@ from beltline.core.inputs import (
     decode_message,
 )
 from beltline.core.limits import Limits
-from beltline.core.run import Run, Status, new_run, replay
+from beltline.core.run import Awaited, Run, Status, new_run, replay
 from beltline.engine.committer import Committer
 from beltline.engine.ids import id_of
 from beltline.engine.loader import Loader
@@ -48,6 +48,7 @@ from beltline.engine.ports import (
 )
 from beltline.engine.records import (
     Acceptance,
+    Expectation,
     JournalRow,
     Message,
     NewRun,
@@ -251,6 +252,8 @@ class Belt:
                 continue
             rows.append(JournalRow(run.key, run.seq, Journal.encode(now, events)))
             advance(run, decision)
+            for (step, visit), awaited in decision.awaits.items():
+                self._note_awaited(run.key, step, visit, awaited, now)
             if type(events[0]) is StepCompleted:
                 self.steps_completed += 1
             if not may_call:
@@ -266,6 +269,15 @@ class Belt:
         if run.answer is not answer_before:
             self._committer.gathering.answered.append(run.key)
         return rows, calls
+
+    def _note_awaited(
+        self, key: bytes, step: str, visit: int, awaited: Awaited | None, now: int
+    ) -> None:
+        expectation = None
+        if awaited is not None:
+            kind, name, event_key = awaited.kind, awaited.name, awaited.key
+            expectation = Expectation(key, step, visit, kind, name, event_key, now)
+        self._committer.gathering.awaits[key, step, visit] = expectation
 
     def _settle(self, moving: Moving, changed: bool) -> None:
         """Keeps the run's row and watch true after decisions."""

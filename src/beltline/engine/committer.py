@@ -219,6 +219,8 @@ class Committer:
             if newcomer.moving is not None:
                 self._runs.remove(newcomer.moving)
             newcomer.submitted.reply.give(Refused(reason, is_in_doubt))
+        gone = {newcomer.acceptance.request.key for newcomer in work.newcomers}
+        work.awaits = {visit: one for visit, one in work.awaits.items() if visit[0] not in gone}
         work.newcomers = []
 
     def _act(self, work: Work, answers: list[Repeat | None]) -> None:
@@ -241,6 +243,8 @@ class Committer:
         ]
         if ready:
             self._expect(min(ready))
+        if any(work.awaits.values()):
+            self._expect(self._clock.now())  # what was kept for them may be in an inbox
         if self._doorbell.keeps_order and any(map(_lets_next_go, work.changes.values())):
             self._doorbell.ended()
         self._tell_others(work)

@@ -14,6 +14,7 @@ import msgspec
 from beltline.core.inputs import Input
 from beltline.core.turn import Call
 from beltline.engine.buffer_store import BufferStore
+from beltline.engine.event_store import EventStore
 from beltline.engine.records import (
     Acceptance,
     Allowance,
@@ -63,7 +64,7 @@ class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
 
-class Store(BufferStore, VerdictStore, Protocol):
+class Store(BufferStore, VerdictStore, EventStore, Protocol):
     """Where everything is durable.
 
     Every method that changes something returns only when the change has survived a power loss.

@@ -10,6 +10,7 @@ from beltline.engine.ports import Dispatched, Reply
 from beltline.engine.records import (
     Acceptance,
     Batch,
+    Expectation,
     JournalRow,
     Message,
     NewRequest,
@@ -80,6 +81,7 @@ class Work:
 
     __slots__ = (
         "answered",
+        "awaits",
         "barriers",
         "calls",
         "changes",
@@ -95,6 +97,8 @@ class Work:
         self.messages_done: list[int] = []
         self.calls: list[Dispatched] = []
         self.barriers: list[Barrier] = []
+        # What visits (run, step, visit) wait for from outside; None: no more.
+        self.awaits: dict[tuple[bytes, str, int], Expectation | None] = {}
         self.answered: list[bytes] = []  # runs whose senders have their answer
 
     def __len__(self) -> int:
@@ -108,4 +112,6 @@ class Work:
             self.journal,
             list(self.changes.values()),
             self.messages_done,
+            [one for one in self.awaits.values() if one is not None],
+            list(self.awaits),
         )

@@ -12,6 +12,7 @@ from tests.simulation.checkers import (
     attempts_within_limits,
     calls_committed_first,
     commands_decided_once,
+    events_find_their_runs,
     everything_ends,
     leases_are_kept,
     memory_is_bounded,
@@ -48,6 +49,7 @@ CHECKERS: dict[str, Checker] = {
         only_owners_decide,
         leases_are_kept,
         senders_are_answered_once,
+        events_find_their_runs,
     )
 }
 

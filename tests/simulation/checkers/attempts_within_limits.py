@@ -51,7 +51,8 @@ def _of_failure(fact: Fact, failures: int, step: dict[str, Any]) -> Iterator[str
     retry = DEFAULT_RETRY | step.get("retry", {})
     if fact.failures != failures:
         yield f"{fact.step}: failure {failures} is called number {fact.failures}"
-    may_retry = failures < retry["attempts"] and fact.error["kind"] != "reject"
+    is_final = fact.error["kind"] in ("reject", "input") or step["module"] == "wait-event"
+    may_retry = failures < retry["attempts"] and not is_final
     if (fact.then == "retry") != may_retry:
         yield f"{fact.step}: after failure {failures} of {retry['attempts']} comes {fact.then}"
     if fact.then == "retry":

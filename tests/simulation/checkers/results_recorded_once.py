@@ -24,7 +24,7 @@ def _of_run(facts: list[Fact]) -> Iterator[str]:
     for number, fact in enumerate(facts):
         if (fact.name == "run-started") != (number == 0):
             yield f"event {number} is {fact.name}"
-        if ended and fact.name != "command-refused":
+        if ended and fact.name not in ("command-refused", "event-late"):
             yield f"{fact.name} after its end"
         ended = ended or fact.name in ENDS
         if fact.name == "step-started":

@@ -27,6 +27,8 @@ NEEDS = {
     "POST /api/v1/runs/{id}/goto": Role.OPERATOR,
     "POST /api/v1/runs/{id}/cancel": Role.OPERATOR,
     "GET /api/v1/dead-letters": Role.VIEWER,
+    "POST /api/v1/events": Role.OPERATOR,
+    "GET /api/v1/waits": Role.VIEWER,
     "POST /api/v1/dead-letters/retry": Role.OPERATOR,
     "POST /api/v1/dead-letters/skip": Role.OPERATOR,
     "POST /api/v1/dead-letters/cancel": Role.OPERATOR,

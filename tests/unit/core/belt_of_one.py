@@ -59,6 +59,7 @@ def _step(each: dict[str, Any], ids: list[str]) -> Step:
         next=tuple(each.get("next", ())),
         prev=tuple(each.get("prev", ())),
         on_error=tuple(each.get("on_error", ())),
+        on_timeout=tuple(each.get("on_timeout", ())),
         retry=RetryPolicy(**each.get("retry", {})),
         timeout_ms=each.get("timeout_ms", 30_000),
         max_visits=each.get("max_visits", 1_000),

@@ -6,10 +6,19 @@ from typing import Any
 
 import pytest
 
-from beltline.core.events import AnswerGiven, AnswerIgnored, RunCompleted, StepFailed
-from beltline.core.inputs import Answered
+from beltline.core.events import (
+    AnswerGiven,
+    AnswerIgnored,
+    EventAwaited,
+    EventLate,
+    RunCompleted,
+    StepFailed,
+)
+from beltline.core.explanation import standing
+from beltline.core.inputs import Answered, Cancel, EventArrived, Retry
 from beltline.core.limits import LIMITS
-from tests.unit.core.belt_of_one import Hand, names, process, step
+from beltline.core.run import Awaited
+from tests.unit.core.belt_of_one import NOON, Hand, names, process, step
 
 # stop
 
@@ -114,3 +123,107 @@ def test_steps_of_the_engine_that_go_round_in_one_decision_come_to_an_end() -> N
     decision = hand.start()
     assert len(decision.events) < LIMITS.decision_events + 10
     assert "limit decision_events" in hand.run.dead[0].error.message  # type: ignore[union-attr]
+
+
+# wait-event
+
+PAID = EventArrived("e1", "paid", "17", {"sum": 5}, NOON)
+AWAITED = Awaited("event", "paid", "17")
+
+
+def paying(**keys: Any) -> dict[str, Any]:
+    params = {"name": "paid", "key": "{{ request }}", "within": "1h"}
+    return step("pay", "wait-event", **{"with_": params, "next_": ["after"]} | keys)
+
+
+def test_a_wait_asks_for_its_event_in_the_commit_of_its_decision() -> None:
+    hand = Hand(process(paying(), step("after")), 17)
+    decision = hand.start()
+    assert decision.events[-1] == EventAwaited("pay", 1, "paid", "17", NOON + 3_600_000)
+    assert decision.awaits == {("pay", 1): AWAITED}
+    assert (hand.run.status, hand.run.next_at) == ("waiting", NOON + 3_600_000)
+    because = standing(hand.run).because
+    assert because.startswith(
+        "pay (visit 1) waits for the event 'paid' with the key '17', until 20"
+    )
+
+
+def test_the_event_that_comes_first_ends_the_wait() -> None:
+    hand = Hand(process(paying(on_timeout=["late"]), step("after"), step("late")), 17)
+    hand.start()
+    decision = hand.take(PAID)
+    assert hand.standing == ["after"]
+    assert hand.run.document["pay"] == {"event": "e1", "data": {"sum": 5}, "timed_out": False}
+    assert decision.awaits == {("pay", 1): None}
+    assert names(hand.wait(3_600_000)) == ["step-failed after"]  # its own timeout, not the wait's
+
+
+def test_the_time_that_comes_first_ends_the_wait_and_the_event_is_late() -> None:
+    hand = Hand(process(paying(on_timeout=["late"]), step("after"), step("late")), 17)
+    hand.start()
+    assert hand.wait(3_599_999).events == []
+    assert hand.wait(1).awaits == {("pay", 1): None}
+    assert hand.standing == ["late"]
+    assert hand.run.document["pay"] == {"timed_out": True}
+    assert hand.take(PAID).events == [EventLate("paid", "17", "e1")]
+    assert hand.standing == ["late"]
+
+
+def test_without_on_timeout_the_visit_fails_and_its_retry_waits_anew() -> None:
+    hand = Hand(process(paying(), step("after")), 17)
+    hand.start()
+    decision = hand.wait(3_600_000)
+    failed = decision.events[0]
+    assert isinstance(failed, StepFailed)
+    assert (failed.error.kind, failed.then) == ("timeout", "dead-letter")
+    assert decision.awaits == {("pay", 1): None}
+    assert hand.take(Retry()).awaits == {("pay", 1): AWAITED}
+    hand.take(PAID)
+    assert hand.standing == ["after"]
+
+
+def test_a_wait_without_a_bound_has_no_time() -> None:
+    hand = Hand(process(paying(with_={"name": "paid"}), step("after")))
+    hand.start()
+    assert (hand.run.next_at, hand.run.status) == (None, "waiting")
+    assert hand.wait(10**12).events == []
+    assert standing(hand.run).because == "pay (visit 1) waits for the event 'paid'"
+    hand.take(EventArrived("e", "paid", "", None, NOON))
+    assert hand.standing == ["after"]
+
+
+def test_an_event_goes_to_every_visit_of_the_run_that_waits_for_it() -> None:
+    other = step("other", "wait-event", with_={"name": "paid", "key": "17"})
+    third = step("third", "wait-event", with_={"name": "paid", "key": "18"})
+    hand = Hand(process(paying(), other, third, step("after"), start=["pay", "other", "third"]), 17)
+    hand.start()
+    hand.take(PAID)
+    assert hand.standing == ["third", "after"]
+
+
+def test_a_run_that_ends_waits_for_nothing_any_more() -> None:
+    hand = Hand(process(paying(), step("after")), 17)
+    hand.start()
+    assert hand.take(Cancel()).awaits == {("pay", 1): None}
+    assert names(hand.take(PAID)) == ["event-late"]
+    both = Hand(process(paying(), step("after"), step("s", "stop"), start=["pay", "s"]), 17)
+    assert both.start().awaits == {}
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"name": "{{ request.none }}"}, "`name`"),
+        ({"name": "paid", "key": "{{ request }}"}, "`key`"),
+        ({"name": "paid", "within": "soon"}, "length of time"),
+        ({"name": "paid", "within": "9000w"}, "wait_ms"),
+        ({"name": "paid", "key": "x" * 600}, "event_key_bytes"),
+    ],
+)
+def test_what_is_no_event_is_refused_in_words(params: dict[str, Any], words: str) -> None:
+    hand = Hand(process(paying(with_=params), step("after")), {"an": "object"})
+    hand.start()
+    error = hand.run.dead[0].error
+    assert error is not None
+    assert error.kind == "input"
+    assert words in error.message

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from beltline.core.canonical import size_of
 from beltline.core.events import AnswerGiven, AnswerIgnored
 from beltline.core.limits import LIMITS
 from beltline.core.model import Step
-from beltline.core.turn import Turn, size_of
+from beltline.core.turn import Turn
 
 
 def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:

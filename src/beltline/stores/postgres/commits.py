@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-from beltline.engine.records import Batch, NewRequest, Repeat
+from beltline.engine.records import Batch, Expectation, NewRequest, Repeat
 
 COMMIT = (
     "SELECT * FROM beltline.commit_1("
@@ -28,6 +28,8 @@ COMMIT = (
                 *("uuid[]", "integer[]", "bytea[]"),
                 *("uuid[]", "text[]", "bigint[]", "boolean[]"),
                 "bigint[]",
+                *("uuid[]", "text[]", "integer[]"),
+                *("uuid[]", "text[]", "integer[]", "text[]", "bytea[]", "bytea[]", "bigint[]"),
             ),
             1,
         )
@@ -66,7 +68,15 @@ def arguments(batch: Batch) -> list[Any]:
         *columns(map(_ROW, (*rows, *batch.journal)), 3),
         *columns(map(_CHANGE, changes), 4),
         batch.messages_done,
+        *columns(batch.awaited_no_more, 3),
+        *columns(map(awaited_columns, batch.awaited), 7),
     ]
+
+
+def awaited_columns(one: Expectation) -> tuple[Any, ...]:
+    """What a visit waits for."""
+    name, key = encoded(one.name), encoded(one.event_key)
+    return (one.key, one.step, one.visit, one.kind, name, key, one.at)
 
 
 def held_columns(request: NewRequest) -> tuple[Any, ...]:
