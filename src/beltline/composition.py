@@ -34,6 +34,7 @@ from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
 from beltline.engine.verdicts import Verdicts
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
+from beltline.link_key import link_key
 from beltline.logs import Redaction, report, run_logger
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
 from beltline.sdk import Connection, Secret
@@ -302,6 +303,7 @@ def _construct(
         blobs=blobs,
         feeds=Feeds(new_feed, clock, partial(AsyncioBell, clock), redaction.clean),
         verdicts=Verdicts(store, clock, AsyncioBell(clock), report, limits),
+        link_key=link_key(home),
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), transport

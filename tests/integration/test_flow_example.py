@@ -17,6 +17,7 @@ from beltline.api.tokens import new_token
 from beltline.cli.event import app
 from beltline.composition import publish_files, running_hub
 from beltline.engine.ids import key_of
+from beltline.link_key import link_key
 from beltline.settings import open_home
 from tests.integration.feeding import until
 from tests.unit.api.calling import Answered, call
@@ -112,6 +113,49 @@ async def test_an_order_waits_for_its_payment_or_is_cancelled(
         run = await hub.at_rest(id)
         assert run["result"] == ({"paid": 3200} if is_paid else {})
         assert run["path"] == (["paid", "shipped"] if is_paid else ["paid", "given-up"])
+
+
+@pytest.mark.parametrize(("decision", "percent"), [("approve", 15), ("reject", 0)])
+async def test_a_discount_is_for_somebody_to_allow(
+    tmp_path: Path, decision: str, percent: int
+) -> None:
+    async with example(tmp_path) as hub:
+        asked = {"client": "Anna", "percent": 20, "reason": "A good client."}
+        id = (await hub.send("discount", asked)).json()["run"]
+        await hub.waiting(id)
+        (shown,) = (await hub.ask("GET", "approvals"))["approvals"]
+        assert shown["title"] == "A discount of 20 % for Anna"
+        said = {"step": "boss", "comment": "not that much", "given": {"percent": 15}}
+        await hub.ask("POST", f"runs/{id}/{decision}", said)
+        run = await hub.at_rest(id)
+        assert run["result"]["percent"] == percent
+        assert run["document"]["boss"]["by"] == "Olga"
+
+
+async def test_the_link_of_a_home_is_signed_with_a_key_of_its_own(tmp_path: Path) -> None:
+    async with example(tmp_path) as hub:
+        id = (await hub.send("discount", {"client": "Anna", "percent": 20})).json()["run"]
+        await hub.waiting(id)
+        (shown,) = (await hub.ask("GET", "approvals"))["approvals"]
+        page = await call(hub.app, "GET", shown["link"], b"", [])
+        assert page is not None
+        assert b"A discount of 20 % for Anna" in page.body
+        sent = await call(hub.app, "POST", shown["link"], b"decision=approve", [])
+        assert sent is not None
+        assert (await hub.at_rest(id))["result"] == {"percent": 20}
+    key = tmp_path / "home" / "data" / "key"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_of_links_is_the_operator_s_where_there_is_one(tmp_path: Path) -> None:
+    home = open_home(tmp_path)
+    own = link_key(home, {})
+    assert own == link_key(home, {})
+    assert own != link_key(home, {"BELTLINE_KEY": "a"})
+    shared = open_home(tmp_path, {"BELTLINE_STORE_URL": "postgresql://db/hub"})
+    assert shared.store_url.startswith("postgresql:")
+    assert link_key(shared, {}) is None
+    assert link_key(shared, {"BELTLINE_KEY": "a"}) is not None
 
 
 def test_events_are_sent_and_waits_are_seen_from_the_command_line(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def give(disk: Disk, event: OutsideEvent) -> EventTaken:
     known = disk.events.get(event.id)
     if known is not None and known[0].forget_at > event.at:
         return EventTaken(known[1], is_repeat=True, is_same=known[0].hash == event.hash)
-    places = [p for p, one in disk.awaited.items() if (one.name, one.event_key) == _of(event)]
+    places = [p for p, one in disk.awaited.items() if _is_for(one, event)]
     runs = sorted({run for run, _, _ in places})
     for run in runs:
         disk.post(run, event.body, event.at)
@@ -69,5 +69,5 @@ def give(disk: Disk, event: OutsideEvent) -> EventTaken:
     return EventTaken(len(runs))
 
 
-def _of(event: OutsideEvent) -> tuple[str, str]:
-    return event.name, event.key
+def _is_for(one: Expectation, event: OutsideEvent) -> bool:
+    return (one.kind, one.name, one.event_key) == ("event", event.name, event.key)

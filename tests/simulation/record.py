@@ -47,6 +47,7 @@ FIELDS = {
     "answer-ignored": ("step", "visit", "reason"),
     "event-awaited": ("step", "visit", "name", "key", "until"),
     "event-late": ("name", "key", "id"),
+    "approval-awaited": ("step", "visit", "title", "until"),
 }
 
 

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from beltline.core.inputs import Cancel, Command, EventArrived, GoTo, Retry, Skip, encode_command
+from beltline.core.inputs import (
+    Cancel,
+    Command,
+    EventArrived,
+    GoTo,
+    Resolve,
+    Retry,
+    Skip,
+    encode_command,
+)
 from beltline.core.limits import PRODUCTION
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
@@ -230,7 +239,9 @@ class Society:
         chance = self._chance
         if chance.random() < self.options.rude_commands / 2:
             return Cancel(mark)
-        kind = chance.choice(("retry", "retry", "given", "skip", "goto"))
+        kind = chance.choice(("retry", "retry", "given", "skip", "goto", "resolve", "resolve"))
+        if kind == "resolve":
+            return Resolve(to, chance.random() < 0.5, by=mark)
         if kind == "retry":
             return Retry(step, by=mark)
         if kind == "given":

@@ -26,12 +26,16 @@ class Waits(msgspec.Struct):
             for event, _ in self.events.values()
             if event.body and (event.name, event.key) == wanted and event.keep_until > one.at
         ]
-        if not kept:
+        if not kept or one.kind != "event":
             self.awaited[one.key, one.step, one.visit] = one
             return
         event, runs = self.events[min(kept)[1].decode()]
         self.events[event.id] = (msgspec.structs.replace(event, body=b""), runs + 1)
         for place, other in list(self.awaited.items()):
-            if place[0] == one.key and (other.name, other.event_key) == wanted:
+            if (
+                place[0] == one.key
+                and other.kind == "event"
+                and (other.name, other.event_key) == wanted
+            ):
                 del self.awaited[place]
         post(one.key, event.body, one.at)

@@ -31,7 +31,7 @@ class Shelf:
 
     def names(self) -> Collection[str]:
         """All names."""
-        return ("work", "note", "wait", "stop", "respond", "wait-event")
+        return ("work", "note", "wait", "stop", "respond", "wait-event", "approve")
 
 
 def definitions() -> list[Definition]:
@@ -82,6 +82,8 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
     elif module == "wait-event":
         base |= {"with": {"name": "paid", "key": "{{ request.n }}", "within": "5s"}}
         base |= {"max_visits": 4}
+    elif module == "approve":
+        base |= {"with": {"title": "is it right?", "within": "5s"}, "max_visits": 4}
     elif module == "respond":
         base |= {"with": {"body": "{{ request.n }}"}, "max_visits": 4}
     return base | given
@@ -208,8 +210,8 @@ def _drawn(name: str, chance: Random) -> Definition:
 
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    modules = ("work", "note", "wait", "stop", "respond", "wait-event")
-    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1, 1.5))[0]
+    modules = ("work", "note", "wait", "stop", "respond", "wait-event", "approve")
+    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1, 1.5, 1))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))
@@ -222,7 +224,7 @@ def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
         each["condition"] = items
         if chance.random() < 0.3:
             each["match"] = "all"
-    if module == "wait-event" and chance.random() < 0.6:
+    if module in ("wait-event", "approve") and chance.random() < 0.6:
         each["on_timeout"] = chance.sample(ids, 1)
     if module == "work" and chance.random() < 0.4:
         each["on_error"] = chance.sample(ids, 1)

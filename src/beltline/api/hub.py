@@ -41,6 +41,7 @@ class Hub:
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
     source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
     `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing.
+    `link_key` signs the links of approvals; None: there are none.
     """
 
     node: Node
@@ -55,6 +56,7 @@ class Hub:
     blobs: BlobStore
     feeds: Feeds
     verdicts: Verdicts
+    link_key: bytes | None = None
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)

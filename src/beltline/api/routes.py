@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beltline.api.approvals import approve_step, list_approvals, reject_step
 from beltline.api.blobs import read_blob
 from beltline.api.buffers import (
     list_buffers,
@@ -35,6 +36,9 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/runs/{id}/skip", skip_step),
     Endpoint("POST", "/api/v1/runs/{id}/goto", go_to_step),
     Endpoint("POST", "/api/v1/runs/{id}/cancel", cancel_run),
+    Endpoint("POST", "/api/v1/runs/{id}/approve", approve_step),
+    Endpoint("POST", "/api/v1/runs/{id}/reject", reject_step),
+    Endpoint("GET", "/api/v1/approvals", list_approvals),
     Endpoint("GET", "/api/v1/dead-letters", list_dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/retry", retry_many),
     Endpoint("POST", "/api/v1/dead-letters/skip", skip_many),

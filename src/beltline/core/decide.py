@@ -27,6 +27,7 @@ from beltline.core.inputs import (
     GoTo,
     Input,
     Recovered,
+    Resolve,
     Retry,
     SetAside,
     Skip,
@@ -162,4 +163,5 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Skip: carry_out,
     GoTo: carry_out,
     Cancel: carry_out,
+    Resolve: carry_out,
 }

@@ -181,6 +181,17 @@ class EventLate(msgspec.Struct, frozen=True, array_like=True, tag="event-late"):
     id: str
 
 
+class ApprovalAwaited(msgspec.Struct, frozen=True, array_like=True, tag="approval-awaited"):
+    """A visit waits for a person to decide, until a moment in Unix milliseconds (None: for as long
+    as it takes). What is to be decided stands in the visit's parameters.
+    """
+
+    step: str
+    visit: int
+    title: str
+    until: int | None
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -197,6 +208,7 @@ Event = (
     | AnswerIgnored
     | EventAwaited
     | EventLate
+    | ApprovalAwaited
 )
 
 

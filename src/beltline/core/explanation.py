@@ -51,6 +51,8 @@ def _for_what(visit: Visit) -> str:
     awaited = visit.awaits
     if awaited is None:
         return until
+    if awaited.kind == "approval":
+        return f"for a person to decide {awaited.name!r}" + (f", {until}" if until else "")
     keyed = f" with the key {awaited.key!r}" if awaited.key else ""
     bound = f", {until}" if until else ""
     return f"for the event {awaited.name!r}{keyed}{bound}"

@@ -88,6 +88,19 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     by: str = ""
 
 
+class Resolve(msgspec.Struct, frozen=True, tag="resolve"):
+    """A person decides what a step asks for approval. `visit` None: the one that waits. `given` are
+    the values of the step's fields.
+    """
+
+    step: str
+    approved: bool
+    visit: int | None = None
+    comment: str = ""
+    given: dict[str, Any] = {}
+    by: str = ""
+
+
 class EventArrived(msgspec.Struct, frozen=True, tag="event-arrived"):
     """An outside event for every visit that waits for its name and key; `data` is any JSON. `at` is
     when it was taken in (Unix ms).
@@ -100,7 +113,7 @@ class EventArrived(msgspec.Struct, frozen=True, tag="event-arrived"):
     at: int
 
 
-Command = Retry | Skip | GoTo | Cancel
+Command = Retry | Skip | GoTo | Cancel | Resolve
 Message = Command | SetAside | EventArrived  # what may come for a run from outside its node
 Input = Start | Answered | AttemptFailed | TimePassed | Recovered | Message
 

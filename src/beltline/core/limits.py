@@ -87,6 +87,8 @@ class Limits(msgspec.Struct, frozen=True):
     event_keep_ms: int = 604_800_000  # 7 days: what nobody waits for by then was a mistake
     event_id_ms: int = 86_400_000  # its id is known for a day: senders repeat within minutes
 
+    approval_bytes: int = 65_536  # what a person says with a decision
+
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
     claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it

@@ -14,6 +14,7 @@ import msgspec
 from beltline.core.events import (
     AnswerGiven,
     AnswerIgnored,
+    ApprovalAwaited,
     CommandRefused,
     Entry,
     Error,
@@ -42,9 +43,11 @@ VisitKey = tuple[str, int]
 
 
 class Awaited(msgspec.Struct, frozen=True):
-    """What comes for a visit from outside: an event of this `name` and `key`."""
+    """What comes for a visit from outside: an event of this `name` and `key`, or the decision of a
+    person, of which `name` is the title.
+    """
 
-    kind: Literal["event"]
+    kind: Literal["event", "approval"]
     name: str
     key: str
 
@@ -298,6 +301,15 @@ def _event_awaited(
     visit.awaits = Awaited("event", event.name, event.key)
 
 
+def _approval_awaited(
+    run: Run, event: ApprovalAwaited, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    visit = run.open[(event.step, event.visit)]
+    visit.phase = "waiting"
+    visit.at = event.until or 0
+    visit.awaits = Awaited("approval", event.title, "")
+
+
 def _event_late(run: Run, event: EventLate, at: int, inputs: dict[VisitKey, Any] | None) -> None:
     """Only for people to read."""
 
@@ -339,4 +351,5 @@ _APPLY: dict[type, Any] = {
     AnswerIgnored: _answer_ignored,
     EventAwaited: _event_awaited,
     EventLate: _event_late,
+    ApprovalAwaited: _approval_awaited,
 }

@@ -30,7 +30,7 @@ STEP_KEYS = (
     "id", "title", "module", "subsystem", "connection", "with", "prev", "condition", "match",
     "next", "on_error", "on_timeout", "retry", "timeout", "max_visits",
 )  # fmt: skip
-WAITS_FOR_OTHERS = frozenset(("wait-event@1",))  # steps that may have `on_timeout`
+WAITS_FOR_OTHERS = frozenset(("wait-event@1", "approve@1"))  # steps that may have `on_timeout`
 RESERVED_IDS = frozenset(("request", "meta", "item", "parent"))
 
 

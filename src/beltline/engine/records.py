@@ -80,14 +80,14 @@ class RunChange(msgspec.Struct, frozen=True):
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """What a visit of a run waits for from outside: an event of this `name` and `event_key`, since
-    `at`. A visit waits for one thing at a time.
+    """What a visit of a run waits for from outside, since `at`: an event of this `name` and
+    `event_key`, or a person's decision on what has the title `name`. It is one thing at a time.
     """
 
     key: bytes
     step: str
     visit: int
-    kind: Literal["event"]
+    kind: Literal["event", "approval"]
     name: str
     event_key: str
     at: int

@@ -33,6 +33,8 @@ def _tells_of(fact: Fact) -> str:
         return str(fact.command)
     if fact.name == "run-cancelled":
         return "cancel"
+    if fact.name == "step-completed" and "approved" in (fact.result or {}):
+        return "resolve"
     if fact.name == "step-skipped":
         return "skip"
     if fact.name == "step-left":

@@ -258,6 +258,7 @@ async def running_stage(
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
         verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        link_key=b"a key of the tests",
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

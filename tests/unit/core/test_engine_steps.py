@@ -9,13 +9,15 @@ import pytest
 from beltline.core.events import (
     AnswerGiven,
     AnswerIgnored,
+    ApprovalAwaited,
+    CommandRefused,
     EventAwaited,
     EventLate,
     RunCompleted,
     StepFailed,
 )
 from beltline.core.explanation import standing
-from beltline.core.inputs import Answered, Cancel, EventArrived, Retry
+from beltline.core.inputs import Answered, Cancel, EventArrived, Resolve, Retry
 from beltline.core.limits import LIMITS
 from beltline.core.run import Awaited
 from tests.unit.core.belt_of_one import NOON, Hand, names, process, step
@@ -226,4 +228,123 @@ def test_what_is_no_event_is_refused_in_words(params: dict[str, Any], words: str
     error = hand.run.dead[0].error
     assert error is not None
     assert error.kind == "input"
+    assert words in error.message
+
+
+# approve
+
+
+def asking(**keys: Any) -> dict[str, Any]:
+    params = {
+        "title": "A discount for {{ request }}",
+        "fields": {"discount": "Discount, %"},
+        "within": "1h",
+    }
+    ways = [
+        {"field": "boss.approved", "operation": "=", "value": True, "result": ["yes"]},
+        {"field": "boss.approved", "operation": "=", "value": False, "result": ["no"]},
+    ]
+    return step("boss", "approve", **{"with_": params, "condition": ways} | keys)
+
+
+def asked(**keys: Any) -> Hand:
+    hand = Hand(process(asking(**keys), step("yes"), step("no"), step("late")), "Anna")
+    decision = hand.start()
+    title = "A discount for Anna"
+    assert decision.events[-1] == ApprovalAwaited("boss", 1, title, NOON + 3_600_000)
+    assert decision.awaits == {("boss", 1): Awaited("approval", title, "")}
+    return hand
+
+
+@pytest.mark.parametrize(("approved", "then"), [(True, "yes"), (False, "no")])
+def test_a_person_decides_and_the_condition_says_where_that_leads(
+    approved: bool, then: str
+) -> None:
+    hand = asked()
+    words = "boss (visit 1) waits for a person to decide 'A discount for Anna', until 20"
+    assert standing(hand.run).because.startswith(words)
+    given = {"discount": "15"}
+    decision = hand.take(Resolve("boss", approved, None, "fine", given, "Olga"))
+    assert decision.awaits == {("boss", 1): None}
+    assert hand.standing == [then]
+    assert hand.run.document["boss"] == {
+        "approved": approved,
+        "comment": "fine",
+        "given": given,
+        "by": "Olga",
+        "timed_out": False,
+    }
+
+
+def test_who_decides_first_decides_and_the_other_is_refused() -> None:
+    hand = asked()
+    hand.take(Resolve("boss", True))
+    refused = hand.take(Resolve("boss", False)).events
+    assert refused == [CommandRefused("resolve", "nothing waits for approval at 'boss'")]
+    assert hand.standing == ["yes"]
+
+
+def test_a_decision_after_the_time_is_over_is_refused() -> None:
+    hand = asked(on_timeout=["late"])
+    hand.wait(3_600_000)
+    assert hand.standing == ["late"]
+    assert names(hand.take(Resolve("boss", True))) == ["command-refused"]
+
+
+def test_without_on_timeout_an_approval_fails_when_its_time_is_over() -> None:
+    hand = asked()
+    hand.wait(3_600_000)
+    assert hand.run.dead[0].error is not None
+    assert hand.run.dead[0].error.kind == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (Resolve("yes", True), "nothing waits"),
+        (Resolve("boss", True, 2), "nothing waits"),
+        (
+            Resolve("boss", True, None, "", {"discunt": 1}),
+            "no field 'discunt'; there are: discount",
+        ),
+        (Resolve("boss", True, None, "x" * 70_000), "approval_bytes"),
+    ],
+)
+def test_what_cannot_be_decided_is_refused_in_words(command: Resolve, words: str) -> None:
+    hand = asked()
+    refused = hand.take(command).events[0]
+    assert isinstance(refused, CommandRefused)
+    assert words in refused.reason
+    assert hand.standing == ["boss"]
+
+
+def test_of_several_visits_the_one_is_to_be_named() -> None:
+    twice = step("a", next_=["boss"])
+    other = step("b", next_=["boss"])
+    hand = Hand(process(twice, other, asking(), step("yes"), step("no"), start=["a", "b"]), "Anna")
+    hand.start()
+    hand.answer("a")
+    hand.answer("b")
+    refused = hand.take(Resolve("boss", True)).events[0]
+    assert isinstance(refused, CommandRefused)
+    assert "name the visit" in refused.reason
+    hand.take(Resolve("boss", True, 2))
+    assert hand.standing == ["boss", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"title": "{{ request.none }}"}, "`title`"),
+        ({"title": "{{ request }}", "within": "soon"}, "length of time"),
+        ({"title": "a", "text": {"an": "object"}}, "`text`"),
+        ({"title": "a", "fields": {"a": 1}}, "`fields`"),
+        ({"title": "x" * 600}, "event_key_bytes"),
+    ],
+)
+def test_what_nobody_can_decide_on_is_refused(params: dict[str, Any], words: str) -> None:
+    hand = Hand(process(asking(with_=params), step("yes"), step("no")), "Anna")
+    hand.start()
+    error = hand.run.dead[0].error
+    assert error is not None
     assert words in error.message

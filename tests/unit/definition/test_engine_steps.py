@@ -41,7 +41,7 @@ def test_a_wait_with_both_of_its_ways_checks() -> None:
         ),
         (
             "{id: w, module: wait, with: {for: 2d}, on_timeout: [late]}",
-            "p.yaml:3:44: on_timeout is for steps that wait for something from outside: wait-event",
+            "p.yaml:3:44: on_timeout is for steps that wait for something from outside: approve",
         ),
         (
             "{id: w, module: wait-event, with: {nam: paid}}",

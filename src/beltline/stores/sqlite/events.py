@@ -70,6 +70,8 @@ def settle(
     for one in awaited:
         name, key = encoded(one.name), encoded(one.event_key)
         db.execute(AWAIT, (one.key, one.step, one.visit, one.kind, name, key, one.at))
+        if one.kind != "event":
+            continue
         kept = db.execute(KEPT, (name, key, one.at)).fetchone()
         if kept is not None:
             id, body = kept
