@@ -224,8 +224,7 @@ async def running_stage(
     """
     real = await open_store(f"sqlite:///{folder / 'hub.db'}", durable=False)
     store: Any = WatchedStore(real)
-    clock = ManualClock()
-    handlers = {"echo": echo, "judge": judge, **(modules or {})}
+    clock, handlers = ManualClock(), {"echo": echo, "judge": judge, **(modules or {})}
     catalog = Catalog([*(module(*one) for one in handlers.items()), *ENGINE_STEPS])
     mailbox = AsyncioMailbox()
     transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
