@@ -132,6 +132,16 @@ async def test_a_discount_is_for_somebody_to_allow(
         assert run["document"]["boss"]["by"] == "Olga"
 
 
+async def test_a_shipment_is_priced_by_another_process(tmp_path: Path) -> None:
+    async with example(tmp_path) as hub:
+        id = (await hub.send("shipment", {"to": "Anna", "weight": 10})).json()["run"]
+        run = await hub.at_rest(id)
+        assert run["result"]["sum"] == 120
+        letter = await hub.at_rest(run["result"]["letter"])
+        assert letter["process"] == "reminder"
+        assert letter["document"]["request"] == {"text": "Anna pays 120"}
+
+
 async def test_the_link_of_a_home_is_signed_with_a_key_of_its_own(tmp_path: Path) -> None:
     async with example(tmp_path) as hub:
         id = (await hub.send("discount", {"client": "Anna", "percent": 20})).json()["run"]

@@ -196,6 +196,9 @@ class Disk(Held, msgspec.Struct):
         for one in batch.awaited:
             if one.key not in refused:
                 self.expect(one, self.post)
+        for message in batch.messages:
+            if message.key in self.runs:
+                self.post(message.key, message.body, message.at)
         for change in changes:
             self.change(change, me)
         return answers

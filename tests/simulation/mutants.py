@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from beltline.core import decide, graph, run, turn
+from beltline.core.engine_steps import call
 from beltline.engine import belt, committer, loader, moving, node, pulse, work
 from beltline.sdk import context
 from tests.simulation import disk, store
@@ -362,5 +363,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "an event is decided on and nothing says that it came too late",
         "events_find_their_runs",
         (decide, "_event_arrived", "if not waiting:", "if False:"),
+    ),
+    mutant(
+        "a child tells of the result before its last",
+        "children_follow_parents",
+        (call, "_result", "for event in reversed(turn.events):", "for event in ():"),
+    ),
+    mutant(
+        "a parent that ends leaves its child behind",
+        "children_follow_parents",
+        (call, "messages", "if turn.ended:", "if False:"),
+    ),
+    mutant(
+        "a child begins in another commit than its parent's decision, which may never be",
+        "children_follow_parents",
+        (work.Work, "batch", ", *self.children]", "]"),
+    ),
+    mutant(
+        "a run that is done cancels what it does not wait for",
+        "children_follow_parents",
+        (call, "messages", "place not in turn.closed", "True"),
     ),
 )

@@ -47,6 +47,8 @@ FIELDS = {
     "answer-ignored": ("step", "visit", "reason"),
     "event-awaited": ("step", "visit", "name", "key", "until"),
     "event-late": ("name", "key", "id"),
+    "child-started": ("step", "visit", "run", "process", "waits"),
+    "child-stopped": ("step", "visit", "run", "reason"),
     "approval-awaited": ("step", "visit", "title", "until"),
 }
 

@@ -17,6 +17,7 @@ from beltline.definition.modules import ModuleEntry
 from beltline.definition.process import read_process
 
 DRAWN = 60
+CALLED = "line"  # what steps call
 
 Definition = dict[str, Any]
 
@@ -31,13 +32,13 @@ class Shelf:
 
     def names(self) -> Collection[str]:
         """All names."""
-        return ("work", "note", "wait", "stop", "respond", "wait-event", "approve")
+        return ("work", "note", "wait", "stop", "respond", "wait-event", "approve", "call")
 
 
 def definitions() -> list[Definition]:
     """All processes, always in the same order."""
     drawn = [_drawn(f"drawn-{number}", Random(number)) for number in range(DRAWN)]
-    return [*_by_hand(), *_by_hand_too(), *drawn]
+    return [*_by_hand(), *_by_hand_too(), *_with_others(), *drawn]
 
 
 @cache
@@ -82,11 +83,18 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
     elif module == "wait-event":
         base |= {"with": {"name": "paid", "key": "{{ request.n }}", "within": "5s"}}
         base |= {"max_visits": 4}
+    elif module == "call":
+        base |= {"with": {"process": CALLED, "request": {"n": "{{ request.n }}"}}, "max_visits": 2}
     elif module == "approve":
         base |= {"with": {"title": "is it right?", "within": "5s"}, "max_visits": 4}
     elif module == "respond":
         base |= {"with": {"body": "{{ request.n }}"}, "max_visits": 4}
     return base | given
+
+
+def calls_others(definition: Definition) -> bool:
+    """Whether a step of it calls `CALLED`."""
+    return any(step["module"] == "call" for step in definition["steps"])
 
 
 def _when(field: str, value: int, result: list[str]) -> dict[str, Any]:
@@ -135,8 +143,8 @@ def _by_hand() -> list[Definition]:
     ]
 
 
-def _by_hand_too() -> list[Definition]:
-    """Events against timeouts, joins with waits, a stop among branches, unions of conditions."""
+def _with_others() -> list[Definition]:
+    """Events against timeouts, children with a stop beside them."""
     return [
         {
             "process": "paid",
@@ -149,6 +157,23 @@ def _by_hand_too() -> list[Definition]:
                 step("j", prev=["p", "q", "t"]),
             ],
         },
+        {
+            "process": "caller",
+            "start": ["a", "l"],
+            "steps": [
+                step("a", condition=[_when("a.v", 0, ["s"])], next_=["c"]),
+                step("c", "call", next_=["z"], on_error=["z"]),
+                step("l", "call", with_={"process": CALLED, "wait": False}, next_=["z"]),
+                step("s", "stop", with_={"reason": "enough"}),
+                step("z", prev=["c", "l"]),
+            ],
+        },
+    ]
+
+
+def _by_hand_too() -> list[Definition]:
+    """Joins with waits, a stop among branches, unions of conditions."""
+    return [
         {
             "process": "patient",
             "start": ["a", "w"],
@@ -210,8 +235,8 @@ def _drawn(name: str, chance: Random) -> Definition:
 
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    modules = ("work", "note", "wait", "stop", "respond", "wait-event", "approve")
-    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1, 1.5, 1))[0]
+    modules = ("work", "note", "wait", "stop", "respond", "wait-event", "approve", "call")
+    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1, 1.5, 1, 0.7))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))

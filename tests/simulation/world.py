@@ -140,6 +140,9 @@ class World:
         """A few of the processes, published before the first start."""
         every = workload.definitions()
         chosen = self._chance.sample(range(len(every)), 3)
+        called = next(n for n, one in enumerate(every) if one["process"] == workload.CALLED)
+        if called not in chosen and any(workload.calls_others(every[n]) for n in chosen):
+            chosen.append(called)
         for number in chosen:
             name, text = workload.texts()[number]
             version = StoredVersion(

@@ -16,16 +16,21 @@ from typing import Any
 
 import msgspec
 
+from beltline.core.child import Child
 from beltline.core.commands import carry_out
-from beltline.core.engine_steps import ENGINE_STEPS, wait_event
+from beltline.core.engine_steps import ENGINE_STEPS, call, wait_event
 from beltline.core.events import Error, Event, EventLate, RunStarted
 from beltline.core.inputs import (
     Answered,
     AttemptFailed,
     Cancel,
+    ChildBegun,
+    ChildEnded,
+    ChildHalted,
     EventArrived,
     GoTo,
     Input,
+    Message,
     Recovered,
     Resolve,
     Retry,
@@ -42,7 +47,8 @@ class Decision(msgspec.Struct):
     """What follows. Without events the input came too late, or nothing is due.
 
     `awaits` is what visits wait for from outside from now on, None where they do no more; it is to
-    be kept in the commit that records the events. `inputs` are the parameters of the visits that
+    be kept in the commit that records the events. `children` are runs that start in it, `messages`
+    go to the inboxes of other runs, by their ids. `inputs` are the parameters of the visits that
     start, for `advance`.
     """
 
@@ -50,6 +56,8 @@ class Decision(msgspec.Struct):
     events: list[Event]
     calls: list[Call]
     awaits: dict[VisitKey, Awaited | None]
+    children: list[Child]
+    messages: list[tuple[str, Message]]
     inputs: dict[VisitKey, Any]
 
 
@@ -59,7 +67,11 @@ def decide(run: Run, input: Input, now: int) -> Decision:
     _RULES[type(input)](turn, input)
     turn.settle()
     calls = [] if turn.ended else turn.calls
-    return Decision(now, turn.events, calls, turn.awaits, turn.inputs)
+    children = [] if turn.ended else turn.children
+    messages: list[tuple[str, Message]] = []
+    if run.parent is not None or (turn.ended and run.open):
+        messages = call.messages(turn)
+    return Decision(now, turn.events, calls, turn.awaits, children, messages, turn.inputs)
 
 
 def advance(run: Run, decision: Decision) -> None:
@@ -158,6 +170,9 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     TimePassed: _time_passed,
     Recovered: _recovered,
     SetAside: _set_aside,
+    ChildBegun: call.begun,
+    ChildEnded: call.ended,
+    ChildHalted: call.halted,
     EventArrived: _event_arrived,
     Retry: carry_out,
     Skip: carry_out,

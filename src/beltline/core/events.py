@@ -192,6 +192,25 @@ class ApprovalAwaited(msgspec.Struct, frozen=True, array_like=True, tag="approva
     until: int | None
 
 
+class ChildStarted(msgspec.Struct, frozen=True, array_like=True, tag="child-started"):
+    """A visit started a run of another process, and waits for its end, or goes on at once."""
+
+    step: str
+    visit: int
+    run: str
+    process: str
+    waits: bool
+
+
+class ChildStopped(msgspec.Struct, frozen=True, array_like=True, tag="child-stopped"):
+    """The run that a visit waits for has a dead letter; once it is mended, it goes on."""
+
+    step: str
+    visit: int
+    run: str
+    reason: str
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -209,6 +228,8 @@ Event = (
     | EventAwaited
     | EventLate
     | ApprovalAwaited
+    | ChildStarted
+    | ChildStopped
 )
 
 

@@ -53,6 +53,9 @@ def _for_what(visit: Visit) -> str:
         return until
     if awaited.kind == "approval":
         return f"for a person to decide {awaited.name!r}" + (f", {until}" if until else "")
+    if awaited.kind == "child":
+        halted = f", which stopped: {awaited.note}" if awaited.note else ""
+        return f"for the run {awaited.key} of {awaited.name!r}{halted}"
     keyed = f" with the key {awaited.key!r}" if awaited.key else ""
     bound = f", {until}" if until else ""
     return f"for the event {awaited.name!r}{keyed}{bound}"

@@ -6,7 +6,7 @@ visit by step, visit and attempt where that matters; `decide` fences off what ca
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -113,9 +113,40 @@ class EventArrived(msgspec.Struct, frozen=True, tag="event-arrived"):
     at: int
 
 
+class ChildBegun(msgspec.Struct, frozen=True):
+    """The run that a visit starts is part of this commit; `why_not` where it cannot be started."""
+
+    step: str
+    visit: int
+    run: str
+    why_not: str = ""
+
+
+class ChildEnded(msgspec.Struct, frozen=True, tag="child-ended"):
+    """The run that a visit waits for has ended; `reason` says why it was cancelled."""
+
+    step: str
+    visit: int
+    run: str
+    status: Literal["completed", "cancelled"]
+    result: Any = None
+    reason: str = ""
+
+
+class ChildHalted(msgspec.Struct, frozen=True, tag="child-halted"):
+    """The run that a visit waits for has its first dead letter."""
+
+    step: str
+    visit: int
+    run: str
+    reason: str
+
+
 Command = Retry | Skip | GoTo | Cancel | Resolve
-Message = Command | SetAside | EventArrived  # what may come for a run from outside its node
-Input = Start | Answered | AttemptFailed | TimePassed | Recovered | Message
+Message = (
+    Command | SetAside | EventArrived | ChildEnded | ChildHalted
+)  # what may come for a run from outside its node
+Input = Start | Answered | AttemptFailed | TimePassed | Recovered | ChildBegun | Message
 
 encode_command = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode

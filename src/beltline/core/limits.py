@@ -87,6 +87,7 @@ class Limits(msgspec.Struct, frozen=True):
     event_keep_ms: int = 604_800_000  # 7 days: what nobody waits for by then was a mistake
     event_id_ms: int = 86_400_000  # its id is known for a day: senders repeat within minutes
 
+    call_depth: int = 20  # of runs that call each other: more is a process that calls itself
     approval_bytes: int = 65_536  # what a person says with a decision
 
     # Engine.

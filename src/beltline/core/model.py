@@ -61,6 +61,9 @@ class Step(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "is_join", len(self.prev) > 1)
 
 
+STARTS_RUNS = frozenset(("call@1",))
+
+
 class Process(msgspec.Struct, frozen=True, dict=True):
     """One version of a process: `steps` in file order, by id.
 
@@ -75,3 +78,12 @@ class Process(msgspec.Struct, frozen=True, dict=True):
     title: str = ""
     output: Template | None = None
     source_text: str = ""
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether a step of it starts other runs."""
+        known = self.__dict__.get("starts_runs_known")
+        if known is None:
+            known = any(step.implementation in STARTS_RUNS for step in self.steps.values())
+            self.__dict__["starts_runs_known"] = known
+        return bool(known)

@@ -11,10 +11,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from beltline.core.child import Parent
 from beltline.core.events import (
     AnswerGiven,
     AnswerIgnored,
     ApprovalAwaited,
+    ChildStarted,
+    ChildStopped,
     CommandRefused,
     Entry,
     Error,
@@ -44,12 +47,14 @@ VisitKey = tuple[str, int]
 
 class Awaited(msgspec.Struct, frozen=True):
     """What comes for a visit from outside: an event of this `name` and `key`, or the decision of a
-    person, of which `name` is the title.
+    person, of which `name` is the title; or a run that it started, of the process `name` with the
+    id `key`. `note` says why that does not come.
     """
 
-    kind: Literal["event", "approval"]
+    kind: Literal["event", "approval", "child"]
     name: str
     key: str
+    note: str = ""
 
 
 class Visit(msgspec.Struct):
@@ -79,7 +84,8 @@ class Run(msgspec.Struct):
     often each step was activated, `sizes` what each step's entry takes as JSON, and
     `document_bytes` the sum of those and of the request. `last_result` is what the run has come to
     so far: the last completed step's result, and in the end the process's output where it has one.
-    `answer` is the sender's, once a step has given it.
+    `answer` is the sender's, once a step has given it; `parent` is where it was started, unless by
+    a source.
     """
 
     id: str
@@ -97,6 +103,7 @@ class Run(msgspec.Struct):
     sizes: dict[str, int] = {}
     document_bytes: int = 0
     answer: AnswerGiven | None = None
+    parent: Parent | None = None
 
     @property
     def is_moving(self) -> bool:
@@ -136,7 +143,12 @@ def new_run(
     id: str, key: bytes, process: Process, request: Any, meta: dict[str, Any], size: int
 ) -> Run:
     """A run that has not started: its document holds the request (`size` bytes) and no more."""
-    return Run(id, key, process, {"request": request, "meta": meta}, document_bytes=size)
+    run = Run(id, key, process, {"request": request, "meta": meta}, document_bytes=size)
+    if "parent" in meta:
+        run.parent = msgspec.convert(meta["parent"], Parent)
+        where = {"run": run.parent.run, "step": run.parent.step, "visit": run.parent.visit}
+        run.document["parent"] = where
+    return run
 
 
 def apply(run: Run, events: list[Event], at: int, inputs: dict[VisitKey, Any] | None) -> None:
@@ -310,6 +322,23 @@ def _approval_awaited(
     visit.awaits = Awaited("approval", event.title, "")
 
 
+def _child_started(
+    run: Run, event: ChildStarted, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    visit = run.open[(event.step, event.visit)]
+    visit.phase = "waiting"
+    visit.at = 0
+    visit.awaits = Awaited("child", event.process, event.run)
+
+
+def _child_stopped(
+    run: Run, event: ChildStopped, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    visit = run.open[(event.step, event.visit)]
+    assert visit.awaits is not None
+    visit.awaits = msgspec.structs.replace(visit.awaits, note=event.reason)
+
+
 def _event_late(run: Run, event: EventLate, at: int, inputs: dict[VisitKey, Any] | None) -> None:
     """Only for people to read."""
 
@@ -352,4 +381,6 @@ _APPLY: dict[type, Any] = {
     EventAwaited: _event_awaited,
     EventLate: _event_late,
     ApprovalAwaited: _approval_awaited,
+    ChildStarted: _child_started,
+    ChildStopped: _child_stopped,
 }

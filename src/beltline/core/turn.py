@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from beltline.core.canonical import hash_of, size_of
+from beltline.core.child import Child
 from beltline.core.events import (
     Because,
     Error,
@@ -66,6 +67,7 @@ class Turn:
         "at",
         "awaits",
         "calls",
+        "children",
         "closed",
         "document",
         "ended",
@@ -81,6 +83,7 @@ class Turn:
         self._engine_steps = engine_steps
         self.events: list[Event] = []
         self.calls: list[Call] = []
+        self.children: list[Child] = []
         self.awaits: dict[VisitKey, Awaited | None] = {}  # what visits wait for; None: no more
         self.inputs: dict[VisitKey, Any] = {}
         self.document = run.document
@@ -199,7 +202,7 @@ class Turn:
 
     def _awaits_no_more(self, key: VisitKey) -> None:
         known = self.run.open.get(key)
-        if known is not None and known.awaits is not None:
+        if known is not None and known.awaits is not None and known.awaits.kind != "child":
             self.awaits[key] = None
 
     # Tokens that arrive
@@ -320,7 +323,9 @@ class Turn:
             self._gathered = {id: n for id, n in gathered.items() if id != join}
             self.start(self._steps[join])
         if self.ended:
-            self.awaits = {key: None for key, visit in self.run.open.items() if visit.awaits}
+            self.awaits = {}
+            for key in self.run.open:
+                self._awaits_no_more(key)
             return
         if self.run.ended:
             return

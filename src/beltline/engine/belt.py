@@ -19,23 +19,28 @@ from typing import Any
 
 import msgspec
 
+from beltline.core.child import Child
 from beltline.core.decide import advance, decide
 from beltline.core.events import Journal, StepCompleted
 from beltline.core.inputs import (
     Answered,
     AttemptFailed,
     Cancel,
+    ChildBegun,
     Input,
     Recovered,
     SetAside,
     Start,
     TimePassed,
     decode_message,
+    encode_command,
 )
+from beltline.core.inputs import Message as CoreMessage
 from beltline.core.limits import Limits
 from beltline.core.run import Awaited, Run, Status, new_run, replay
+from beltline.engine.children import Children
 from beltline.engine.committer import Committer
-from beltline.engine.ids import id_of
+from beltline.engine.ids import id_of, key_of
 from beltline.engine.loader import Loader
 from beltline.engine.moving import Moving, MovingRuns, Timers
 from beltline.engine.ports import (
@@ -51,6 +56,7 @@ from beltline.engine.records import (
     Expectation,
     JournalRow,
     Message,
+    NewMessage,
     NewRun,
     RunChange,
     StoredRun,
@@ -79,9 +85,11 @@ class Belt:
         timers: Timers,
         clock: Clock,
         loader: Loader,
+        children: Children,
         report: Report,
         limits: Limits,
     ) -> None:
+        self._children = children
         self._mailbox = mailbox
         self._committer = committer
         self._transport = transport
@@ -137,7 +145,8 @@ class Belt:
         if submitted.process is None:
             work.newcomers.append(Newcomer(submitted, Acceptance(request), None, []))
             return
-        if self._loader.has_backlog or not self._runs.room():
+        must_queue = submitted.process.starts_runs  # a repeat must not leave children behind
+        if must_queue or self._loader.has_backlog or not self._runs.room():
             # Requests that already wait in the store go first.
             queued = NewRun(request.key, submitted.version_id, "moving", now, owned=False)
             work.newcomers.append(Newcomer(submitted, Acceptance(request, queued), None, []))
@@ -254,6 +263,10 @@ class Belt:
             advance(run, decision)
             for (step, visit), awaited in decision.awaits.items():
                 self._note_awaited(run.key, step, visit, awaited, now)
+            for child in decision.children:
+                pending.extend(self._begin_child(child, now, may_call=may_call))
+            for id, message in decision.messages:
+                self._tell_run(id, message, now)
             if type(events[0]) is StepCompleted:
                 self.steps_completed += 1
             if not may_call:
@@ -270,12 +283,30 @@ class Belt:
             self._committer.gathering.answered.append(run.key)
         return rows, calls
 
+    def _begin_child(self, child: Child, now: int, *, may_call: bool) -> list[Input]:
+        """Starts a child, and gives what its parent hears of it at once."""
+        begun = ChildBegun(child.parent.step, child.parent.visit, child.id)
+        if not may_call:
+            return [msgspec.structs.replace(begun, why_not="its parent is set aside")]
+        made = self._children.begin(child, now)
+        if isinstance(made, ChildBegun):
+            return [made]
+        self._committer.gathering.children.append(made)
+        return [] if child.parent.waits else [begun]
+
+    def _tell_run(self, id: str, message: CoreMessage, now: int) -> None:
+        key = key_of(id)
+        assert key is not None  # it is the id of a run
+        body = encode_command(message)
+        self._committer.gathering.messages.append(NewMessage(key, body, now))
+
     def _note_awaited(
         self, key: bytes, step: str, visit: int, awaited: Awaited | None, now: int
     ) -> None:
         expectation = None
         if awaited is not None:
             kind, name, event_key = awaited.kind, awaited.name, awaited.key
+            assert kind != "child"  # the end of a child comes by a message
             expectation = Expectation(key, step, visit, kind, name, event_key, now)
         self._committer.gathering.awaits[key, step, visit] = expectation
 

@@ -225,7 +225,7 @@ class Committer:
 
     def _act(self, work: Work, answers: list[Repeat | None]) -> None:
         calls = work.calls
-        for newcomer, repeat in zip(work.newcomers, answers, strict=True):
+        for newcomer, repeat in zip(work.newcomers, answers, strict=False):
             reply = newcomer.submitted.reply
             if repeat is None:
                 request = newcomer.submitted.request
@@ -243,8 +243,9 @@ class Committer:
         ]
         if ready:
             self._expect(min(ready))
-        if any(work.awaits.values()):
-            self._expect(self._clock.now())  # what was kept for them may be in an inbox
+        if work.children or work.messages or any(work.awaits.values()):
+            # Runs that have begun are ready, and what was kept for others may be in their inboxes.
+            self._expect(self._clock.now())
         if self._doorbell.keeps_order and any(map(_lets_next_go, work.changes.values())):
             self._doorbell.ended()
         self._tell_others(work)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from beltline.core.limits import Limits
 from beltline.definition.source import Source
 from beltline.engine.belt import Belt
+from beltline.engine.children import Children
 from beltline.engine.collecting import Collector
 from beltline.engine.committer import Committer
 from beltline.engine.ids import RunIds
@@ -124,6 +125,7 @@ class Node:
             timers=self.timers,
             clock=clock,
             loader=self.loader,
+            children=Children(self._processes.newest, limits),
             report=self._report,
             limits=limits,
         )

@@ -93,6 +93,16 @@ class Expectation(msgspec.Struct, frozen=True):
     at: int
 
 
+class NewMessage(msgspec.Struct, frozen=True):
+    """A message of one run for another, as `Store.post` takes it: nothing happens where there is no
+    such run.
+    """
+
+    key: bytes
+    body: bytes
+    at: int
+
+
 class Acceptance(msgspec.Struct, frozen=True):
     """A request, with its run where it is released at once, and the run's first journal rows where
     the accepting node moves it itself.
@@ -140,6 +150,7 @@ class Batch(msgspec.Struct):
     messages_done: list[int] = []
     awaited: list[Expectation] = []
     awaited_no_more: list[tuple[bytes, str, int]] = []
+    messages: list[NewMessage] = []
 
 
 class Repeat(msgspec.Struct, frozen=True):

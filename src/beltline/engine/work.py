@@ -13,6 +13,7 @@ from beltline.engine.records import (
     Expectation,
     JournalRow,
     Message,
+    NewMessage,
     NewRequest,
     RunChange,
     StoredRun,
@@ -85,7 +86,9 @@ class Work:
         "barriers",
         "calls",
         "changes",
+        "children",
         "journal",
+        "messages",
         "messages_done",
         "newcomers",
     )
@@ -99,6 +102,8 @@ class Work:
         self.barriers: list[Barrier] = []
         # What visits (run, step, visit) wait for from outside; None: no more.
         self.awaits: dict[tuple[bytes, str, int], Expectation | None] = {}
+        self.children: list[Acceptance] = []  # runs that other runs start
+        self.messages: list[NewMessage] = []
         self.answered: list[bytes] = []  # runs whose senders have their answer
 
     def __len__(self) -> int:
@@ -108,10 +113,11 @@ class Work:
     def batch(self) -> Batch:
         """What the store is to make durable."""
         return Batch(
-            [newcomer.acceptance for newcomer in self.newcomers],
+            [*(newcomer.acceptance for newcomer in self.newcomers), *self.children],
             self.journal,
             list(self.changes.values()),
             self.messages_done,
             [one for one in self.awaits.values() if one is not None],
             list(self.awaits),
+            self.messages,
         )

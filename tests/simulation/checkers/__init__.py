@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from tests.simulation.checkers import (
     attempts_within_limits,
     calls_committed_first,
+    children_follow_parents,
     commands_decided_once,
     events_find_their_runs,
     everything_ends,
@@ -50,6 +51,7 @@ CHECKERS: dict[str, Checker] = {
         leases_are_kept,
         senders_are_answered_once,
         events_find_their_runs,
+        children_follow_parents,
     )
 }
 

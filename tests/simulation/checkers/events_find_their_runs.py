@@ -36,7 +36,8 @@ def check(record: Record) -> Iterator[str]:
 
 
 def _is_given(fact: Fact) -> bool:
-    return fact.name == "step-completed" and "event" in (fact.result or {})
+    is_object = fact.name == "step-completed" and isinstance(fact.result, dict)
+    return is_object and "event" in fact.result
 
 
 def _overlooked(event: Brought, facts: list[Fact]) -> Iterator[str]:
@@ -46,10 +47,10 @@ def _overlooked(event: Brought, facts: list[Fact]) -> Iterator[str]:
             continue
         later = facts[number + 1 :]
         end = next((other for other in later if _ends(other, fact)), None)
-        if end is not None and (_is_given(end) or end.row == fact.row):
-            continue  # another event came to it, or it never waited
-        if any(_is_late(other, event) for other in later):
-            continue  # another event was on its way to it
+        if end is not None and end.row == fact.row:
+            continue  # it never waited
+        if any(_is_given(other) or _is_late(other, event) for other in later):
+            continue  # another event came, or was on its way to the run
         ended_at = NEVER if end is None else end.at
         if fact.at < event.sent_at and ended_at > event.told_at:
             yield f"waited at {fact.step} when {event.id} came, and was not given it"

@@ -20,7 +20,9 @@ def check(record: Record) -> Iterator[str]:
         done = {
             (fact.step, fact.visit): fact.result["answered"]
             for fact in facts
-            if fact.name == "step-completed" and fact.result and "answered" in fact.result
+            if fact.name == "step-completed"
+            and isinstance(fact.result, dict)
+            and "answered" in fact.result
         }
         told = {(fact.step, fact.visit): fact.name == "answer-given" for fact in said}
         if done != told:

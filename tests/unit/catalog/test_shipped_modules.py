@@ -46,7 +46,7 @@ def properties(module: Module[Any, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 def test_the_issue_s_modules_are_there() -> None:
     assert set(CATALOG.names()) == {
         *("set", "map", "log", "remember", "recall", "forget", "http-request"),
-        *("wait", "stop", "respond", "wait-event", "approve"),
+        *("wait", "stop", "respond", "wait-event", "approve", "call"),
         *("bitrix24.find-contact", "bitrix24.find-deal", "bitrix24.get-deal"),
         *("bitrix24.add-lead", "bitrix24.add-contact", "bitrix24.update-deal"),
         *("bitrix24.add-comment", "bitrix24.call"),

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from beltline.core.engine_steps import approve, respond, stop, wait, wait_event
+from beltline.core.engine_steps import approve, call, respond, stop, wait, wait_event
 from beltline.core.turn import EngineStep
 
 ENGINE_STEPS: Final[Mapping[str, EngineStep]] = {
     "wait@1": EngineStep(wait.begin, wait.due),
     "stop@1": EngineStep(stop.begin),
     "respond@1": EngineStep(respond.begin),
+    "call@1": EngineStep(call.begin),
     "approve@1": EngineStep(approve.begin, approve.due),
     "wait-event@1": EngineStep(wait_event.begin, wait_event.due),
 }

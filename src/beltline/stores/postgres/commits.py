@@ -30,6 +30,7 @@ COMMIT = (
                 "bigint[]",
                 *("uuid[]", "text[]", "integer[]"),
                 *("uuid[]", "text[]", "integer[]", "text[]", "bytea[]", "bytea[]", "bigint[]"),
+                *("uuid[]", "bytea[]", "bigint[]"),
             ),
             1,
         )
@@ -40,6 +41,7 @@ COMMIT = (
 _REQUEST = attrgetter("key", "source", "process", "accepted_at", "body", "meta")
 _RUN = attrgetter("key", "version_id", "status", "ready_at", "owned")
 _ROW = attrgetter("key", "seq", "entry")
+_MESSAGE = attrgetter("key", "body", "at")
 _CHANGE = attrgetter("key", "status", "ready_at", "owned")
 
 
@@ -70,6 +72,7 @@ def arguments(batch: Batch) -> list[Any]:
         batch.messages_done,
         *columns(batch.awaited_no_more, 3),
         *columns(map(awaited_columns, batch.awaited), 7),
+        *columns(map(_MESSAGE, batch.messages), 3),
     ]
 
 

@@ -15,7 +15,7 @@ from beltline.engine.records import (
     Repeat,
     RunChange,
 )
-from beltline.stores.sqlite import events
+from beltline.stores.sqlite import events, inbox
 from beltline.stores.sqlite.lines import hold, move_lines_on
 from beltline.stores.sqlite.many_rows import ManyRows, blobs, integers
 
@@ -96,6 +96,8 @@ def commit(db: apsw.Connection, batch: Batch) -> list[Repeat | None]:
     if batch.awaited_no_more:
         awaited = [one for one in batch.awaited if one.key not in refused]
         events.settle(db, batch.awaited_no_more, awaited)
+    for message in batch.messages:
+        inbox.tell(db, message)
     if changes:
         change_runs(db, changes)
         move_lines_on(db, [(change.key, change.status, change.owned) for change in changes])

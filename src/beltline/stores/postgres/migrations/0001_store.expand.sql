@@ -505,7 +505,8 @@ CREATE FUNCTION beltline.commit_1(
     done bigint[],
     n_run uuid[], n_step text[], n_visit integer[],
     w_run uuid[], w_step text[], w_visit integer[], w_kind text[],
-    w_name bytea[], w_key bytea[], w_at bigint[]
+    w_name bytea[], w_key bytea[], w_at bigint[],
+    m_run uuid[], m_body bytea[], m_at bigint[]
 ) RETURNS TABLE (refused uuid, first uuid, same_body boolean)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -602,6 +603,11 @@ BEGIN
     IF cardinality(n_run) > 0 THEN
         PERFORM beltline.settle_awaited_1(n_run, n_step, n_visit, w_run, w_step, w_visit, w_kind,
             w_name, w_key, w_at, turned_away);
+    END IF;
+    IF cardinality(m_run) > 0 THEN
+        PERFORM beltline.post_1(gen_random_uuid(), run, body, at)
+            FROM unnest(m_run, m_body, m_at) WITH ORDINALITY AS told (run, body, at, number)
+            ORDER BY run, number;
     END IF;
 
     IF cardinality(c_key) > 0 THEN
