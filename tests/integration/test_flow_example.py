@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -77,6 +78,7 @@ async def example(folder: Path) -> AsyncIterator[Example]:
         token, record = new_token("operator", "Olga", running.hub.clock.now())
         await running.store.put_token(record)
         yield Example(running, create_app(running.hub), token)
+    gc.collect()  # compiled expressions are to be let go of by the thread that made them
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from beltline.definition.modules import ModuleEntry
 from beltline.definition.process import read_process
 
 DRAWN = 60
-CALLED = "line"  # what steps call
+CALLED = "mended"  # what steps call: its result is that of its last step
 
 Definition = dict[str, Any]
 
