@@ -158,6 +158,13 @@ def _with_others() -> list[Definition]:
             ],
         },
         {
+            "process": "letting",
+            "steps": [
+                step("a", next_=["l"]),
+                step("l", "call", with_={"process": CALLED, "wait": False}),
+            ],
+        },
+        {
             "process": "caller",
             "start": ["a", "l"],
             "steps": [

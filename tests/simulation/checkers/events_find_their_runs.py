@@ -47,8 +47,8 @@ def _overlooked(event: Brought, facts: list[Fact]) -> Iterator[str]:
             continue
         later = facts[number + 1 :]
         end = next((other for other in later if _ends(other, fact)), None)
-        if end is not None and end.row == fact.row:
-            continue  # it never waited
+        if end is not None and end.at == fact.at:
+            continue  # one commit had both: it never waited
         if any(_is_given(other) or _is_late(other, event) for other in later):
             continue  # another event came, or was on its way to the run
         ended_at = NEVER if end is None else end.at
