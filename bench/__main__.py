@@ -14,7 +14,21 @@ from pathlib import Path
 
 from bench import machine, report
 from bench.figures import Findings
-from bench.rows import backlog, belt, bloat, history, intake, latency, peers, queries, shared_belt
+from bench.rows import (
+    backlog,
+    belt,
+    bloat,
+    held_backlog,
+    history,
+    intake,
+    intake_peers,
+    latency,
+    overload,
+    peers,
+    queries,
+    shared_belt,
+    workers,
+)
 from bench.scale import FULL, QUICK, Scale
 from bench.stand import ROOT, Failed, Stand
 
@@ -27,12 +41,17 @@ ROWS: dict[str, Row] = {
     "pure": belt.measure_pure,
     "latency": latency.measure,
     "intake": intake.measure,
+    "intake-peers": intake_peers.measure,
+    "intake-checked": intake.measure_checked,
     "backlog": backlog.measure,
+    "held-backlog": held_backlog.measure,
+    "overload": overload.measure,
     "history": history.measure,
     "shared-belt": shared_belt.measure,
     "shared-latency": latency.measure_shared,
     "queries": queries.measure,
     "bloat": bloat.measure,
+    "workers": workers.measure,
 }
 
 

@@ -135,6 +135,29 @@ async def _verify_postgres(url: str, runs: int) -> Verified:
     return walk.verified(runs, int(sizes))
 
 
+def requests(database: Path) -> set[bytes]:
+    """The keys of all requests in a SQLite file."""
+    db = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return {key for (key,) in db.execute("SELECT key FROM request")}
+    finally:
+        db.close()
+
+
+def requests_postgres(url: str) -> set[bytes]:
+    """The same of the PostgreSQL database at `url`."""
+    return asyncio.run(_requests_postgres(url))
+
+
+async def _requests_postgres(url: str) -> set[bytes]:
+    db = await asyncpg.connect(url)
+    try:
+        rows = await db.fetch("SELECT uuid_send(key) FROM beltline.request")
+        return {bytes(row[0]) for row in rows}
+    finally:
+        await db.close()
+
+
 def _check_statuses(statuses: dict[str, int], runs: int) -> None:
     if statuses != {"completed": runs}:
         raise Incomplete(f"{runs} completed runs are expected, and there are {statuses}")

@@ -1,4 +1,5 @@
--- Sends leads to one source, each body another: wrk -s leads.lua URL -- FIRST
+-- Sends leads to one source, each body another: wrk -s leads.lua URL -- FIRST [SIGNATURES]
+-- SIGNATURES is a file of one HMAC a line, in hex, for the leads from FIRST + 1 on.
 -- FIRST keeps the numbers of one call apart from those of the next; threads are kept apart too.
 -- Prints one line of JSON at the end. The bodies are those of bench/lead.py: 400 bytes.
 
@@ -13,6 +14,12 @@ function init(arguments)
   number = tonumber(arguments[1] or "0") + thread_number * 100000000
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
+  began = number
+  if arguments[2] then
+    local file = assert(io.open(arguments[2], "rb"))
+    signatures = file:read("*a")
+    file:close()
+  end
   filler = string.rep("Please call me back about the offer. ", 12)
 end
 
@@ -24,6 +31,10 @@ function request()
       .. '"email":"Visitor.%d@Example.com","page":"/landing/spring","comment":"',
     number, person, math.floor(person / 10000), math.floor(person / 100) % 100, person % 100,
     person)
+  if signatures then
+    local at = (number - began - 1) * 65
+    wrk.headers["X-Signature"] = "sha256=" .. string.sub(signatures, at + 1, at + 64)
+  end
   return wrk.format(nil, nil, nil, head .. string.sub(filler, 1, 398 - #head) .. '"}')
 end
 

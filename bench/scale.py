@@ -27,6 +27,12 @@ class Scale:
     day_runs: int = 200_000
     day_rounds: int = 20
     wakeups: int = 500
+    overload_s: int = 600
+    calm_s: int = 20
+    held_questions: int = 200
+    overload_shared_s: int = 60
+    worker_backlog: int = 5_000
+    worker_runs: int = 3
 
 
 FULL = Scale()
@@ -48,4 +54,9 @@ QUICK = Scale(
     day_runs=20_000,
     day_rounds=10,
     wakeups=100,
+    overload_s=15,
+    held_questions=50,
+    overload_shared_s=10,
+    worker_backlog=1_000,
+    worker_runs=1,
 )

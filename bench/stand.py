@@ -22,6 +22,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CHILD_S = 300  # no measurement takes so long; one that does is stuck
+SECRET = "the secret that the senders of the benchmark sign with"  # noqa: S105 - made up
+KEY = "a" * 43  # of the hub's own encryption: nothing is encrypted here
 READY = "ready"  # what a process says that waits to be let go with others
 
 
@@ -176,14 +178,31 @@ class Stand:
         log = self.folder / f"waiting-{pid}.log"
         return log.read_text(encoding="utf-8")[-2_000:]
 
+    def beltline(self, home: Path, *arguments: str, store: str | None = None) -> str:
+        """Runs a command of `beltline` on a home; gives what it printed. Raises `Failed`."""
+        command = [sys.executable, "-m", "beltline", *arguments, "--home", str(home)]
+        if store is not None:
+            command += ["--store", store]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise Failed(f"beltline {arguments[0]} ended with {done.returncode}: {done.stderr}")
+        return done.stdout.strip()
+
     @contextmanager
-    def serving(self, home: Path, *, ready_within_s: float = 60) -> Iterator[Served]:
-        """Runs `beltline serve` on a home until the block ends, then stops it cleanly.
+    def serving(
+        self, home: Path, *, store: str | None = None, ready_within_s: float = 60
+    ) -> Iterator[Served]:
+        """Runs `beltline serve` on a home until the block ends, then stops it cleanly. `store` is a
+        URL; without it the home's own.
 
         Raises `Failed` where it does not get ready, or does not end well.
         """
         log = (self.folder / f"{home.name}.log").open("wb")
         command = [sys.executable, "-m", "beltline", "serve", "--home", str(home), "--port", "0"]
+        if store is not None:
+            command += ["--store", store]
         began = time.perf_counter()
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT
@@ -215,8 +234,15 @@ class Stand:
 
 
 def environment() -> dict[str, str]:
-    """The environment of a measured process: the sources and this package can be imported."""
-    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    """The environment of a measured process: the sources and this package can be imported, and the
+    secrets of the bench's home are set.
+    """
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "BENCH_SECRET": SECRET,
+        "BELTLINE_KEY": KEY,
+    }
 
 
 def _ready_after(address: str, began: float, within_s: float) -> float:

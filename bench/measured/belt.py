@@ -54,7 +54,7 @@ def _counted_claims(running: Running) -> list[int]:
         claims.append(len(claimed.runs))
         return claimed
 
-    running.store.claim = counted  # type: ignore[method-assign]
+    running.store.claim = counted  # type: ignore[method-assign]  # counted from outside
     return claims
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 
 from beltline.composition import Running, publish_files, running_hub
-from beltline.core.inputs import Cancel, encode_command
+from beltline.core.inputs import Cancel, encode_message
 from beltline.core.limits import PRODUCTION
 from beltline.engine.records import HeldFilter
 from beltline.engine.work import Accepted
@@ -90,7 +90,7 @@ async def one_round(running: Running, senders: Senders, numbers: range) -> None:
     while await running.hub.buffers().release(HeldFilter("held-leads"), PRODUCTION.batch):
         node.loader.wake()
     for key in waiting:
-        await store.post(key, encode_command(Cancel("enough", "bench")), node.clock.now())
+        await store.post(key, encode_message(Cancel("enough", "bench")), node.clock.now())
     for end in ends:
         await end.wait()
     await process.until_idle(running)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 
-import sqlalchemy as sa  # type: ignore[import-not-found,unused-ignore]
-from dbos import DBOSConfig  # type: ignore[import-not-found,unused-ignore]
+import sqlalchemy as sa
+from dbos import DBOSConfig
 
 from bench.peers import dbos_work
 

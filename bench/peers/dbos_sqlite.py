@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa  # type: ignore[import-not-found,unused-ignore]
-from dbos import DBOSConfig  # type: ignore[import-not-found,unused-ignore]
+import sqlalchemy as sa
+from dbos import DBOSConfig
 
 from bench.peers import dbos_work
 

@@ -19,8 +19,8 @@ from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
-import sqlalchemy as sa  # type: ignore[import-not-found,unused-ignore]
-from dbos import DBOS, DBOSConfig  # type: ignore[import-not-found,unused-ignore]
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig
 
 from bench import lead
 

@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import hypercorn  # type: ignore[import-not-found,unused-ignore]
-import hypercorn.asyncio  # type: ignore[import-not-found,unused-ignore]
-import restate  # type: ignore[import-not-found,unused-ignore]
+import hypercorn
+import hypercorn.asyncio
+import restate
 
 from bench import lead
 from tests.servers.ports import free_ports
@@ -50,8 +50,13 @@ async def _carry(ctx: Any, request: dict[str, Any]) -> str:
     return "done"
 
 
+async def _keep(_ctx: Any, _request: dict[str, Any]) -> None:
+    """Nothing but having come in."""
+
+
 leads = restate.Service("Leads")
 leads.handler("carry")(_carry)
+leads.handler("keep")(_keep)
 
 
 def call(port: int, method: str, path: str, content: Any = None) -> Any:
@@ -90,11 +95,14 @@ def measure(ingress: int, admin: int, service: int, options: argparse.Namespace)
     call(admin, "POST", "/deployments", {"uri": f"http://127.0.0.1:{service}"})
     command = [options.wrk, "-t1", f"-c{options.at_once}", f"-d{options.seconds}s"]
     command += ["--timeout", "20s", "-s", str(Path(__file__).parents[1] / "leads.lua")]
-    command += [f"http://127.0.0.1:{ingress}/Leads/carry", "--", "0"]
+    path = "keep/send" if options.intake else "carry"
+    command += [f"http://127.0.0.1:{ingress}/Leads/{path}", "--", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.strip().splitlines()[-1])
     if found["other_answers"] or found["socket_errors"]:
         raise RuntimeError(f"not every invocation succeeded: {found}")
+    if options.intake:
+        return dict(found)  # sent one way: each was answered 202 once it was durable
     query = (
         "SELECT status, count(*) AS number FROM sys_invocation GROUP BY status",
         "SELECT count(*) AS number FROM sys_journal WHERE entry_type = 'Command: Run'",
@@ -167,6 +175,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--at-once", type=int, default=32)
+    parser.add_argument("--intake", action="store_true", help="sent one way, nothing is done")
     options = parser.parse_args()
     told = subprocess.run([options.server, "--version"], capture_output=True, text=True, check=True)
     found = asyncio.run(serve_and_measure(options))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,30 +22,29 @@ import structlog
 
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
-from beltline.definition.connection import ConnectionFile
+from beltline.carriage import carriage_of
+from beltline.connections import Connections
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
 from beltline.engine.buffers import Buffers
-from beltline.engine.memory import StoredMemory
+from beltline.engine.callbacks import Callbacks
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
 from beltline.engine.records import Format
 from beltline.engine.verdicts import Verdicts
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
-from beltline.link_key import link_key
-from beltline.logs import Redaction, report, run_logger
+from beltline.logs import Redaction, report
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
-from beltline.sdk import Connection, Secret
-from beltline.settings import Home, Settings, SettingsError, secret_reader
+from beltline.settings import Home, Settings, SettingsError, hub_key, secret_reader
 from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
 from beltline.sources.feeds import feed_of
 from beltline.sources.surroundings import Surroundings as FeedSurroundings
-from beltline.stores import StoreUnreachable, open_store
+from beltline.stores import StoreUnreachable, is_shared, open_store
 from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
-from beltline.transports.event import EventTransport, Surroundings
+from beltline.transports.router import Router
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -65,37 +64,6 @@ def sharing_of(settings: Settings) -> Sharing:
         keep_ms=round(retention.keep_days * DAY_MS),
         partition_ms=max(MINUTE_MS, partition_ms) if partition_ms else 0,
     )
-
-
-class Connections:
-    """The connections of a home with their secrets filled in, as handlers are given them."""
-
-    def __init__(self, files: Mapping[str, ConnectionFile], redaction: Redaction) -> None:
-        self._files = files
-        self._redaction = redaction
-        self._secret = secret_reader()
-        self._ready: dict[str, Connection] = {}
-
-    def get(self, name: str) -> Connection | None:
-        """The connection; None where there is none. Raises `SettingsError` for a secret that is
-        not set, which fails the step that needs it and no other.
-        """
-        ready = self._ready.get(name)
-        file = self._files.get(name)
-        if ready is not None or file is None:
-            return ready
-        secret = None if file.secret is None else self._secret(file.secret.name)
-        if secret is not None:
-            self._redaction.add(secret)
-        ready = Connection(
-            name=file.name,
-            kind=file.kind,
-            address=file.address,
-            secret=None if secret is None else Secret(secret),
-            options={"private_addresses": file.private_addresses, "user": file.user},
-        )
-        self._ready[name] = ready
-        return ready
 
 
 def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
@@ -133,25 +101,36 @@ async def running_hub(
     url: str | None = None,
     durable: bool = True,
     redaction: Redaction | None = None,
+    own_url: str = "",
 ) -> AsyncIterator[Running]:
     """Opens a home's hub, recovers what an unclean end left, and runs it until the block ends.
+    `own_url` is where workers reach it, where the settings do not say.
 
     Raises `SettingsError`, and the errors of `stores.open_store`.
     """
     if url is None and not home.settings.store.url:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
+    key = hub_key(
+        home,
+        is_shared=is_shared(url or home.store_url),
+        has_workers=bool(files.catalog.remotes()),
+    )
+    callbacks = Callbacks(key.value, home.settings.server.url or own_url)
+    link_key = key.value if key.is_kept else None
     async with AsyncExitStack() as opened:
         store = await _open(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
         http = OutgoingClient()
         opened.push_async_callback(http.close)
-        running, transport = _construct(home, files, store, redaction or Redaction(), http)
+        running, transport = _construct(
+            home, files, store, redaction or Redaction(), http, callbacks, link_key
+        )
         opened.push_async_callback(transport.close)
         await _join(running.node)
         await _load(running.processes)
         async with (
-            _keeping(running.hub.verdicts),
+            _keeping(running.hub.verdicts, running.ended),
             _moving(running, transport, home.settings.stopping.grace_s),
         ):
             yield running
@@ -177,9 +156,12 @@ async def _open(home: Home, url: str, *, durable: bool) -> Store:
 
 
 @asynccontextmanager
-async def _keeping(verdicts: Verdicts) -> AsyncIterator[None]:
-    """Keeps the verdicts of what is refused until the block ends, and then what is left."""
+async def _keeping(verdicts: Verdicts, ended: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Keeps the verdicts of what is refused until the block ends, and then what is left. What the
+    keeper fails of ends the hub, as it would anywhere else.
+    """
     keeping = asyncio.create_task(verdicts.run(), name="verdicts")
+    keeping.add_done_callback(lambda done: _tell_end(done, ended))
     try:
         yield
     finally:
@@ -188,9 +170,7 @@ async def _keeping(verdicts: Verdicts) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _moving(
-    running: Running, transport: EventTransport, grace_s: float
-) -> AsyncIterator[None]:
+async def _moving(running: Running, transport: Router, grace_s: float) -> AsyncIterator[None]:
     """Moves runs until the block ends, then stops cleanly, unless the node has ended by itself."""
     node, ended = running.node, running.ended
     # The coroutines are made before anything is awaited: who measures begins with them.
@@ -257,25 +237,26 @@ async def _hand_over(store: Store) -> None:
 
 
 def _construct(
-    home: Home, files: HomeFiles, store: Store, redaction: Redaction, http: OutgoingClient
-) -> tuple[Running, EventTransport]:
+    home: Home,
+    files: HomeFiles,
+    store: Store,
+    redaction: Redaction,
+    http: OutgoingClient,
+    callbacks: Callbacks,
+    link_key: bytes | None,
+) -> tuple[Running, Router]:
     limits = home.settings.effective_limits()
     clock = SystemClock()
     mailbox = AsyncioMailbox()
-    connections = Connections(files.connections, redaction)
+    connections = Connections(files.connections, redaction, home.path)
     blobs = BlobFolder(home.data / "blobs")
-    transport = EventTransport(
-        files.catalog.invocation,
-        Surroundings(OutgoingClient, StoredMemory(store, clock), run_logger, connections.get),
-        mailbox,
-        limits,
-    )
+    carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
     processes = ProcessBook(
         store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )
     node = Node(
         store=store,
-        transport=transport,
+        transport=carriage.transport,
         definitions=Definitions(processes, files.sources),
         mailbox=mailbox,
         clock=clock,
@@ -303,10 +284,13 @@ def _construct(
         blobs=blobs,
         feeds=Feeds(new_feed, clock, partial(AsyncioBell, clock), redaction.clean),
         verdicts=Verdicts(store, clock, AsyncioBell(clock), report, limits),
-        link_key=link_key(home),
+        callbacks=callbacks,
+        workers=carriage.workers,
+        test_connection=lambda name: connections.test(name, http),
+        link_key=link_key,
     )
     ended = asyncio.get_running_loop().create_future()
-    return Running(hub, node, store, processes, files, redaction, ended), transport
+    return Running(hub, node, store, processes, files, redaction, ended), carriage.transport
 
 
 def _feeds_of(
@@ -359,7 +343,7 @@ def _tell_end(task: asyncio.Task[None], ended: asyncio.Future[None]) -> None:
         ended.set_result(None)
 
 
-async def _drain(running: Running, transport: EventTransport, grace_s: float) -> None:
+async def _drain(running: Running, transport: Router, grace_s: float) -> None:
     """Lets calls that are under way answer, and what was decided become durable."""
     running.node.drain()
     stop_by = running.stop_by or asyncio.get_running_loop().time() + grace_s

@@ -8,10 +8,13 @@ files as `${NAME}` and come from the environment, or from the file that `NAME_FI
 from __future__ import annotations
 
 import os
+import secrets
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -27,10 +30,13 @@ class SettingsError(Exception):
 
 
 class Server(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Where `serve` listens. Loopback unless someone says otherwise."""
+    """Where `serve` listens. Loopback unless someone says otherwise. `url` is the hub's own address
+    as workers reach it; empty: as it listens, where that is no wildcard.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
+    url: str = ""
 
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -143,6 +149,51 @@ def _lay_over(given: dict[str, Any], environment: Mapping[str, str]) -> None:
             if name.startswith(prefix):
                 table = given.setdefault(section, {})
                 table[name.removeprefix(prefix).lower()] = value
+
+
+class HubKey(NamedTuple):
+    """The key that a hub signs with (32 bytes): the addresses of later answers, the links of
+    approvals. `is_kept` tells whether it outlasts the process, and all nodes of the store have it.
+    """
+
+    value: bytes
+    is_kept: bool
+
+
+def hub_key(
+    home: Home,
+    *,
+    is_shared: bool,
+    has_workers: bool,
+    environment: Mapping[str, str] = os.environ,
+) -> HubKey:
+    """The key of this hub: of `BELTLINE_KEY`, else of the home's file `data/key`, which is made
+    where its folder is, unless nodes share the store. Without both it lasts as long as the process.
+
+    Raises `SettingsError` where nodes that share a store call workers, and none is given.
+    """
+    text = environment.get("BELTLINE_KEY", "")
+    if not text and is_shared and has_workers:
+        raise SettingsError(
+            "workers answer any of the nodes that share this store, so these sign with one key: put"
+            " a long random text into the environment of each as BELTLINE_KEY"
+        )
+    if not text and not is_shared and home.data.is_dir():
+        text = _kept_key(home.data / "key")
+    made_of = text or secrets.token_hex(32)
+    return HubKey(blake2b(made_of.encode(), digest_size=32).digest(), bool(text))
+
+
+def _kept_key(file: Path) -> str:
+    """What the file holds; it is made where it is not there, whole or not at all."""
+    if not file.exists():
+        made = file.with_name(f"key-{secrets.token_hex(8)}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_hex(32), encoding="ascii")
+        with suppress(FileExistsError):
+            file.hardlink_to(made)
+        made.unlink()
+    return file.read_text(encoding="ascii").strip()
 
 
 def secret_reader(environment: Mapping[str, str] = os.environ) -> Callable[[str], str]:

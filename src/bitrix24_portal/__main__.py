@@ -42,6 +42,13 @@ def parser() -> argparse.ArgumentParser:
         help="sent with outgoing events",
     )
     options.add_argument(
+        "--outgoing",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an outgoing webhook: where every event is sent; may be given several times",
+    )
+    options.add_argument(
         "--seed-demo",
         action="store_true",
         help="fill an empty portal with a few contacts and deals",
@@ -77,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             operating_limit_s=given.operating_limit,
             application_token=given.application_token,
             faults_endpoint=given.faults,
+            outgoing=tuple(given.outgoing),
         )
     )
     if given.seed_demo:

@@ -52,14 +52,19 @@ class Deliveries:
     def __init__(self, portal: Portal, send: Send) -> None:
         self._portal = portal
         self._send = send
+        self._late: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Sends what waits, whenever something is announced, until cancelled."""
-        while True:
-            self._portal.announced.clear()
-            while await self.send_waiting():
-                pass
-            await self._portal.announced.wait()
+        try:
+            while True:
+                self._portal.announced.clear()
+                while await self.send_waiting():
+                    pass
+                await self._portal.announced.wait()
+        finally:
+            for task in self._late:
+                task.cancel()
 
     async def send_waiting(self) -> int:
         """Sends up to twenty waiting events at once and gives their number."""
@@ -70,11 +75,33 @@ class Deliveries:
             )
             for row in rows:
                 storage.update("delivery", row["ID"], {"OUTCOME": "sending"})
-        outcomes = await asyncio.gather(*(self._attempt(row) for row in rows))
+        outcomes = await asyncio.gather(*(self._deliver(row) for row in rows))
         with storage.transaction():
             for row, outcome in zip(rows, outcomes, strict=True):
-                storage.update("delivery", row["ID"], {"OUTCOME": outcome})
+                if outcome is not None:
+                    storage.update("delivery", row["ID"], {"OUTCOME": outcome})
         return len(rows)
+
+    async def _deliver(self, row: Row) -> str | None:
+        """Sends an event, unless a test has ordered otherwise; None where it is sent later."""
+        fault = self._portal.faults.take_for_event(row["EVENT"])
+        if fault is None:
+            return await self._attempt(row)
+        if fault.kind == "lose-event":
+            return "lost"
+        if fault.kind == "double-event":
+            await self._attempt(row)
+            return await self._attempt(row)
+        task = asyncio.create_task(self._attempt_later(row, fault.delay_s))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return None
+
+    async def _attempt_later(self, row: Row, delay_s: float) -> None:
+        await self._portal.clock.sleep(delay_s)
+        outcome = await self._attempt(row)
+        with self._portal.storage.transaction():
+            self._portal.storage.update("delivery", row["ID"], {"OUTCOME": outcome})
 
     async def _attempt(self, row: Row) -> str:
         form = event_form(self._portal.settings, row)

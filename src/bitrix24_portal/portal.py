@@ -28,6 +28,7 @@ from bitrix24_portal.faults import Fault, Faults
 from bitrix24_portal.limits import OperatingLimit, RateLimit
 from bitrix24_portal.methods import all_methods
 from bitrix24_portal.methods.categories import fill_categories
+from bitrix24_portal.methods.handlers import fill_outgoing
 from bitrix24_portal.methods.statuses import fill_directories
 from bitrix24_portal.registry import call
 from bitrix24_portal.settings import PortalSettings
@@ -80,6 +81,7 @@ class Portal:
         with self.storage.transaction():
             fill_directories(self.storage)
             fill_categories(self.storage)
+            fill_outgoing(self.storage, settings.outgoing)
 
     def close(self) -> None:
         """Closes the file."""

@@ -27,6 +27,7 @@ class PortalSettings:
     body_bytes: int = 8_388_608  # a batch of fifty commands with long comments fits
     utc_offset_h: int = 3  # the portal's own time zone, Moscow by default
     faults_endpoint: bool = False
+    outgoing: tuple[str, ...] = ()  # addresses that are told of every event, as by a webhook
 
     @property
     def zone(self) -> timezone:

@@ -135,6 +135,14 @@ async def test_lines_are_of_one_source_and_hold_any_character(store: Store) -> N
     assert [(one.key, one.line) for one in found] == [(key(1), odd)]
 
 
+async def test_the_last_that_waits_in_any_line_is_told(store: Store) -> None:
+    assert await store.last_in_line() is None
+    await accept(store, held(1, line="a"), held(3, "calls", line="b"), held(2, line="a"), held(9))
+    assert await store.last_in_line() == key(3)
+    assert await release(store, 9, source="calls") == 1
+    assert await store.last_in_line() == key(2)
+
+
 async def test_a_stopped_run_holds_its_line_unless_it_is_passed(store: Store) -> None:
     await accept(store, held(1, line="a"), held(2, line="a"))
     await accept(store, *(held(number, line="b", passes_stopped=True) for number in (3, 4)))

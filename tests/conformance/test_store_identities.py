@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from beltline.engine.ports import NotFound, Store
@@ -9,6 +11,7 @@ from beltline.engine.records import (
     Acceptance,
     Batch,
     JournalRow,
+    NewRequest,
     Repeat,
     RunChange,
 )
@@ -35,6 +38,21 @@ async def test_an_identity_is_unique_for_its_source_until_its_time(store: Store)
     assert repeats == [Repeat(key(1), same_body=True), Repeat(key(1), same_body=False)]
     await accept(store, lead(5, 1_100))
     assert await store.commit(Batch(acceptances=[lead(6, 1_101)])) == [Repeat(key(5), True)]
+
+
+async def test_a_repeat_is_told_before_it_is_stored(store: Store) -> None:
+    def lead(number: int, at: int, source: str = "site-form", **more: Any) -> NewRequest:
+        more = {"identity": "lead\x00 1", "body_hash": b"a", **more}
+        return new_request(number, source=source, accepted_at=at, identity_until=at + 100, **more)
+
+    assert await store.repeated(lead(1, 1_000)) is None
+    await accept(store, started(lead(1, 1_000)))
+    assert await store.repeated(lead(2, 1_099)) == Repeat(key(1), same_body=True)
+    assert await store.repeated(lead(2, 1_099, body_hash=b"b")) == Repeat(key(1), same_body=False)
+    assert await store.repeated(lead(2, 1_100)) is None
+    assert await store.repeated(lead(2, 1_099, identity="lead 2")) is None
+    assert await store.repeated(lead(2, 1_099, identity=None)) is None
+    assert await store.repeated(lead(2, 1_099, source="other-form")) is None
 
 
 async def test_an_identity_is_unique_within_one_batch(store: Store) -> None:

@@ -118,6 +118,16 @@ async def test_an_identity_is_free_again_for_all_nodes_at_the_same_time(nodes: N
             assert {repeat.key for (repeat,) in told if repeat} == {holder}
 
 
+async def test_one_of_all_nodes_is_the_first_to_leave_a_value(nodes: Nodes) -> None:
+    async def put(number: int) -> bytes:
+        store = nodes[number % len(nodes)]
+        return await store.put_value_if_absent("seen", "a", b"%d" % number, 10**15, 0)
+
+    answers = await asyncio.gather(*map(put, range(100)))
+    assert len(set(answers)) == 1
+    assert await nodes[0].value("seen", "a", 0) == answers[0]
+
+
 async def test_a_window_counts_the_uses_of_all_nodes(nodes: Nodes) -> None:
     stamps: list[int] = []
 

@@ -274,6 +274,29 @@ async def test_a_value_takes_the_place_of_the_one_before(store: Store) -> None:
     assert await store.value("deals", "a", 1_000) is None
 
 
+async def test_who_came_first_is_told_to_all(store: Store, reopen: Reopen) -> None:
+    async def put(value: bytes, until: int | None, now: int) -> bytes:
+        return await store.put_value_if_absent("seen", "a", value, until, now)
+
+    assert await put(b"1", 100, 0) == b"1"
+    assert await put(b"2", 200, 99) == b"1"
+    store = await reopen(store)
+    assert await store.value("seen", "a", 99) == b"1"
+    assert await put(b"3", 200, 100) == b"3"
+    assert await put(b"4", None, 199) == b"3"
+    assert await put(b"5", None, 200) == b"5"
+    assert await put(b"6", 1, 10**15) == b"5"
+    await store.delete_value("seen", "a", 0)
+    assert await put(b"7", 1, 0) == b"7"
+
+
+async def test_one_of_many_at_once_is_the_first(store: Store) -> None:
+    puts = (store.put_value_if_absent("seen", "a", b"%d" % number, None, 0) for number in range(50))
+    answers = await asyncio.gather(*puts)
+    assert len(set(answers)) == 1
+    assert answers[0] == await store.value("seen", "a", 0)
+
+
 async def test_forgetting_tells_whether_there_was_a_value(store: Store) -> None:
     await store.put_value("deals", "a", b"1", None)
     await store.put_value("deals", "b", b"2", 100)

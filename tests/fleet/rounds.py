@@ -23,17 +23,28 @@ import asyncpg
 import msgspec
 
 from tests.fleet.book import Book, send_all
-from tests.fleet.evidence import Spell
-from tests.fleet.judge import Verdict, judge
+from tests.fleet.evidence import Spell, gather
+from tests.fleet.judge import Verdict, compare
+from tests.fleet.leads import (
+    AT_MOST,
+    EVERY_S,
+    Leads,
+    gather_leads,
+    note_departures,
+    send_leads,
+    write_source,
+)
 from tests.fleet.links import Links, namespaces, proxies, way_of
 from tests.fleet.node import ROOT, FleetNode
 from tests.fleet.plan import Fault, draw
+from tests.fleet.rate_judge import judge_rate
 from tests.kill.home import write_home
 from tests.servers.ports import free_ports
 from tests.servers.postgres import PostgresServer, postgres
 
 NODES = 4
 ORDERS = 10_000
+LEADS = 132  # which go by a rate for somewhat longer than the faults
 SPAN_S = 18.0
 LEASE_S = 2.0
 GRACE_S = 1.0
@@ -41,6 +52,7 @@ REST_S = 30.0
 GIVE_UP_S = 90.0
 PER_S = 550.0  # so that the load goes on for as long as the faults
 AT_ONCE = 256  # many of them wait for a node that is paused
+LEFT = "SELECT (SELECT count(*) FROM beltline.run) + (SELECT count(*) FROM beltline.held)"
 SLACK_S = LEASE_S + 2.0  # how long after a fault its traces may show
 
 
@@ -63,6 +75,7 @@ class Played(msgspec.Struct):
     verdict: Verdict
     wrong: list[str]
     statuses: dict[int, int]
+    leads: int  # that went by the rate
 
     def line(self) -> str:
         """The round in one line of a table."""
@@ -71,7 +84,8 @@ class Played(msgspec.Struct):
         verdict = self.verdict
         return (
             f"seed {self.seed}: {counts or 'no fault'}; {self.acknowledged} acknowledged,"
-            f" {len(verdict.lost)} lost, {len(verdict.recorded_twice)} recorded twice;"
+            f" and {self.leads} by a rate, {len(verdict.lost)} lost,"
+            f" {len(verdict.recorded_twice)} recorded twice;"
             f" {verdict.calls} calls, {verdict.repeats} repeats,"
             f" {len(verdict.unexplained)} without a fault, {len(verdict.lapses)} lapses;"
             f" all ended {self.rest_s:.1f} s after the last fault; {self.took_s:.0f} s"
@@ -107,6 +121,7 @@ class Round:
         faults: Sequence[Fault],
         *,
         orders: int = ORDERS,
+        leads: int = LEADS,
         per_s: float = PER_S,
         nodes: int = NODES,
         program: Sequence[str] = ("-m", "beltline"),
@@ -115,14 +130,18 @@ class Round:
         self._seed = seed
         self._faults = faults
         self._orders = orders
+        self._number_of_leads = leads
+        self.leads = Leads()
         self._per_s = per_s
         self.book = Book()
         self.spells: list[Spell] = []
+        self.leaves: list[Spell] = []
         self._healed_at = 0.0
         self._restarting = asyncio.Lock()
         self.home = stage.folder / f"round-{seed}"
         self.home.mkdir()
         write_home(self.home)
+        write_source(self.home)
         self.name = f"round_{seed}"
         self.database = stage.server.database(self.name)
         ports = free_ports(nodes)
@@ -149,15 +168,18 @@ class Round:
         """Plays it to its end."""
         began = time.monotonic()
         await asyncio.to_thread(publish, self.home, self.database)
+        await note_departures(self.database)
         async with self._up():
             sending = asyncio.create_task(self._send())
             await self._befall()
             await sending
             rest_s = await self._rest() - (self._healed_at or self.book.last_at)
-        verdict = await judge(
-            self.database, self.home, self.book.acknowledged, self.spells, SLACK_S
-        )
+        everything = await gather(self.database, self.home)
+        evidence = await gather_leads(self.leads, self.database, everything)
+        verdict = compare(evidence, self.book.acknowledged, self.spells, SLACK_S)
         wrong = [*verdict.wrong(), *self.book.contradictions[:5]]
+        spells = [*self.spells, *self.leaves, *evidence.silent]
+        wrong += judge_rate(self.leads, spells, SLACK_S, at_most=AT_MOST, every_s=EVERY_S)[:10]
         if rest_s > REST_S:
             wrong.append(f"not all had ended {REST_S:.0f} s after the last fault")
         wrong += [ended for node in self.nodes for ended in node.ended_by_itself]
@@ -170,7 +192,7 @@ class Round:
         took_s = time.monotonic() - began
         return Played(
             *(self._seed, list(self._faults), len(self.book.acknowledged), rest_s, took_s),
-            *(verdict, wrong, self.book.statuses),
+            *(verdict, wrong, self.book.statuses, len(self.leads.departures)),
         )
 
     def _logs(self) -> list[Path]:
@@ -199,7 +221,11 @@ class Round:
 
     async def _send(self) -> None:
         addresses = [node.address for node in self.nodes]
-        await send_all(self.book, addresses, self._orders, at_once=AT_ONCE, per_s=self._per_s)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send_leads(self.leads, addresses, self._number_of_leads))
+            group.create_task(
+                send_all(self.book, addresses, self._orders, at_once=AT_ONCE, per_s=self._per_s)
+            )
 
     async def _befall(self) -> None:
         """Has all faults happen in their time; returns when the last one is over."""
@@ -210,9 +236,9 @@ class Round:
             begin = time.monotonic()
             await self._carry_out(fault)
             self._healed_at = max(self._healed_at, time.monotonic())
-            # A node that leaves as it should is no reason to call anything twice.
-            if fault.kind != "leave":
-                self.spells.append(Spell(begin, time.monotonic(), fault.node))
+            # A node that leaves as it should is no reason to call anything twice, only later.
+            spells = self.leaves if fault.kind == "leave" else self.spells
+            spells.append(Spell(begin, time.monotonic(), fault.node))
 
         async with asyncio.TaskGroup() as group:
             for fault in self._faults:
@@ -242,11 +268,11 @@ class Round:
             await asyncio.sleep(fault.for_s)
 
     async def _rest(self) -> float:
-        """The time at which nothing was open any more, or at which that was given up."""
+        """The time at which nothing was open or held any more, or at which that was given up."""
         until = time.monotonic() + GIVE_UP_S
         db = await asyncpg.connect(self.database)
         try:
-            while await db.fetchval("SELECT count(*) FROM beltline.run"):
+            while await db.fetchval(LEFT):
                 if time.monotonic() > until:
                     break
                 await asyncio.sleep(0.1)

@@ -29,11 +29,11 @@ from beltline.modules.bitrix24 import (
     get_deal,
     update_deal,
 )
-from beltline.sdk import Connection, Context, HttpResponse, Module, Reject, Retry, Secret
+from beltline.sdk import Connection, HttpResponse, Module, Reject, Retry, Secret
+from beltline.sdk.testing import given
 from bitrix24_portal import Portal, PortalSettings, create_app
 from bitrix24_portal.faults import Fault
 from tests.integration.bitrix24_contracts import CONTRACTS, check_against_contracts
-from tests.unit.modules.fakes import Lines, Memory
 
 MODULES: list[Module[Any, Any]] = [
     add_comment.module,
@@ -100,18 +100,8 @@ class Stand:
         """What the step answers: its result as JSON data, a `Retry` or a `Reject`."""
         invocation = CATALOG.invocation(f"bitrix24.{name}@1")
         assert invocation is not None
-        lines = Lines()
-        context = Context(
-            run=run,
-            step=name,
-            visit=1,
-            attempt=attempt,
-            deadline_ms=0,
-            connection=connection or self.connection,
-            http=self.client,
-            memory=Memory(),
-            log=lambda run, step: lines,
-        )
+        context = given(run=run, attempt=attempt, connection=connection or self.connection)
+        context.http = self.client
         handler: Any = invocation.module.handler
         answer = await handler(invocation.decode(params), context)
         if isinstance(answer, Retry | Reject):

@@ -1,4 +1,4 @@
-"""A whole hub, from the files of its home: a mail and a broker's message become finished runs."""
+"""A whole hub, from the files of its home: a mail, a message and a file become finished runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import nats
 import pytest
 
 from beltline.composition import Running, publish_files, running_hub
+from beltline.engine.inspection import inspect
 from beltline.engine.records import RunFilter
 from beltline.settings import open_home
 from tests.integration.feeding import until
@@ -20,6 +21,7 @@ from tests.servers.processes import NoServer
 
 pytestmark = pytest.mark.slow
 
+SOURCES = ["drop", "inbox", "orders"]
 FILES = {
     "processes/lead.yaml": (
         'process: lead\nsteps:\n  - {id: noted, module: set, with: {x: "{{ meta.source }}"}}\n'
@@ -35,10 +37,13 @@ FILES = {
         "source: orders\nkind: queue\nprocess: lead\nconnection: broker\n"
         "nats: {stream: HOME, subject: home.orders}\n"
     ),
+    "sources/drop.yaml": (
+        "source: drop\nkind: files\nprocess: lead\nfolder: drop\nevery: 1s\nsettle: none\n"
+    ),
 }
 
 
-async def test_a_mail_and_a_message_become_finished_runs(
+async def test_a_mail_a_message_and_a_file_become_finished_runs(
     tmp_path: Path, brokers: Brokers, mail_server: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     try:
@@ -57,6 +62,8 @@ async def test_a_mail_and_a_message_become_finished_runs(
         stream = client.jetstream()
         await stream.add_stream(name="HOME", subjects=["home.>"])
         await stream.publish("home.orders", b'{"order": 7}')
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "order.json").write_text('{"order": 8}', encoding="utf-8")
     postbox = Postbox(mail_server, "inbox")
     await asyncio.to_thread(postbox.put, mail(1))
     home = open_home(tmp_path)
@@ -65,10 +72,11 @@ async def test_a_mail_and_a_message_become_finished_runs(
         async with hub.looking():
             await until(lambda: _are_done(hub))
             await until(lambda: _is_moved(postbox))
-            for source in ("inbox", "orders"):
+            for source in SOURCES:
                 state = hub.hub.feeds.state(source)
                 assert state is not None
                 assert (state.brought, state.is_failing) == (1, False)
+            await _tell(hub)
 
 
 async def _is_moved(postbox: Postbox) -> bool:
@@ -77,4 +85,11 @@ async def _is_moved(postbox: Postbox) -> bool:
 
 async def _are_done(hub: Running) -> bool:
     done = await hub.store.runs(RunFilter(status="completed"), 10)
-    return sorted(one.source for one in done) == ["inbox", "orders"]
+    return sorted(one.source for one in done) == SOURCES
+
+
+async def _tell(hub: Running) -> None:
+    """For who reads what came of it (`pytest -rP`)."""
+    for record in await hub.store.runs(RunFilter(), 10):
+        view = (await inspect(hub.store, hub.processes, record.key)).view()
+        print(f"{record.source}: {view.status}, {view.document}")  # noqa: T201

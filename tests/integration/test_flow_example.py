@@ -18,7 +18,6 @@ from beltline.api.tokens import new_token
 from beltline.cli.event import app
 from beltline.composition import publish_files, running_hub
 from beltline.engine.ids import key_of
-from beltline.link_key import link_key
 from beltline.settings import open_home
 from tests.integration.feeding import until
 from tests.unit.api.calling import Answered, call
@@ -157,17 +156,6 @@ async def test_the_link_of_a_home_is_signed_with_a_key_of_its_own(tmp_path: Path
         assert (await hub.at_rest(id))["result"] == {"percent": 20}
     key = tmp_path / "home" / "data" / "key"
     assert key.stat().st_mode & 0o777 == 0o600
-
-
-def test_the_key_of_links_is_the_operator_s_where_there_is_one(tmp_path: Path) -> None:
-    home = open_home(tmp_path)
-    own = link_key(home, {})
-    assert own == link_key(home, {})
-    assert own != link_key(home, {"BELTLINE_KEY": "a"})
-    shared = open_home(tmp_path, {"BELTLINE_STORE_URL": "postgresql://db/hub"})
-    assert shared.store_url.startswith("postgresql:")
-    assert link_key(shared, {}) is None
-    assert link_key(shared, {"BELTLINE_KEY": "a"}) is not None
 
 
 def test_events_are_sent_and_waits_are_seen_from_the_command_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beltline.composition import Running, publish_files, running_hub
-from beltline.core.inputs import Retry, encode_command
+from beltline.core.inputs import Retry, encode_message
 from beltline.core.run import Status
 from beltline.engine.records import HeldFilter, NewRequest
 from beltline.settings import Home, open_home
@@ -78,7 +78,7 @@ async def test_what_waits_is_carried_to_its_end_by_the_new_hub(
         await until(hub, stopped, "stopped")
         versions = await hub.store.newest_versions()
     store = await open_store(old)  # beside no hub: the message is in the inbox at the move
-    await store.post(stopped, encode_command(Retry(None, {"for": "0s"}, "test")), 0)
+    await store.post(stopped, encode_message(Retry(None, {"for": "0s"}, "test")), 0)
     await store.close()
     await moved(old, new)
     async with running_hub(home, url=new, durable=False) as hub:

@@ -76,7 +76,7 @@ async def everything(database: str) -> dict[str, list[tuple[object, ...]]]:
     db = await asyncpg.connect(database)
     try:
         return {
-            table: sorted(map(tuple, await db.fetch(f"SELECT * FROM beltline.{table}")), key=str)  # noqa: S608
+            table: sorted(map(tuple, await db.fetch(f"SELECT * FROM beltline.{table}")), key=str)
             for table in ("request", "journal", "run", "finished", "held", "identity", "inbox")
         }
     finally:

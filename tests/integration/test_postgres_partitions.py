@@ -68,7 +68,7 @@ def run_at(time: int, number: int = 0, *, held: bool = False) -> Acceptance:
 async def lies_in(db: Any, table: str, key: bytes) -> str:
     column = "run" if table == "journal" else "key"
     name: str = await db.fetchval(
-        f"SELECT tableoid::regclass::text FROM beltline.{table} WHERE {column} = $1",  # noqa: S608
+        f"SELECT tableoid::regclass::text FROM beltline.{table} WHERE {column} = $1",
         key,
     )
     return name.removeprefix("beltline.")

@@ -14,8 +14,8 @@ import pytest
 from confluent_kafka import Producer
 from redis.asyncio import Redis
 
+from beltline.clients.account import Misconfigured
 from beltline.definition.queue import RedisQueue
-from beltline.sources.account import Misconfigured
 from beltline.sources.queue.redis import RedisBroker
 from tests.integration.feeding import bodies, connection, fed, finished, prepare, runs, until
 from tests.integration.queue_brokers import Kafka

@@ -28,7 +28,7 @@ def refused(number: int, body: bytes | None, of: bytes | None = None) -> Verdict
         "unverified-sender",
         "the token is wrong",
         of,
-        b'{"headers":{}}',
+        b'{"headers":{},"headers_not_kept":[]}',
         None,
         "application/x-www-form-urlencoded",
         "",

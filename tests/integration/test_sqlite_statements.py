@@ -12,7 +12,7 @@ import apsw
 import apsw.ext
 import pytest
 
-from beltline.engine.records import Acceptance, NewRun, RunFilter
+from beltline.engine.records import Acceptance, HeldFilter, NewRun, RunFilter
 from beltline.stores.sqlite import buffers, claims, commits, inbox, memory, processes, reading
 from beltline.stores.sqlite.many_rows import LONGEST, ManyRows
 from beltline.stores.sqlite.store import SqliteStore
@@ -96,6 +96,34 @@ async def test_no_statement_reads_a_whole_table_or_sorts_what_grows(store: Sqlit
             assert not (words[0] == "SCAN" and words[1] in tables), (name, detail)
             assert "AUTOMATIC" not in words, (name, detail)
     assert checked > 60
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        HeldFilter("form"),
+        HeldFilter("form", since=1_000),
+        HeldFilter("form", until=1_000),
+        HeldFilter("form", process="lead", since=1_000),
+        HeldFilter("form", line="7"),
+        HeldFilter("form", since=1_000, may_go=True),
+        HeldFilter("form", keys=(key(1), key(2))),
+    ],
+)
+@pytest.mark.parametrize("after", [None, (5, key(1))])
+async def test_what_waits_is_found_in_an_index_alone(
+    store: SqliteStore, filter: HeldFilter, after: tuple[int, bytes] | None
+) -> None:
+    # Each row that is looked up only to be passed over costs five times what passing it does: of a
+    # million half a second.
+    statement, values = buffers.listed(filter, 50, after)
+    plan = store._writer.db.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall()
+    details = [str(detail) for *_, detail in plan]
+    found = next(detail for detail in details if "held" in detail)
+    if filter.keys is not None:
+        assert "PRIMARY KEY (key=?)" in found, details
+    else:
+        assert "COVERING INDEX" in found or "held_by_line (source=? AND line=?)" in found, details
 
 
 async def test_lists_of_integers_and_blobs_reach_sqlite(store: SqliteStore) -> None:

@@ -28,6 +28,7 @@ from beltline.core.inputs import (
     Answered,
     AttemptFailed,
     Cancel,
+    Deferred,
     GoTo,
     Input,
     Recovered,
@@ -89,6 +90,7 @@ INPUTS: st.SearchStrategy[Input] = st.one_of(
         st.booleans(),
         st.none() | st.integers(0, 5_000),
     ),
+    st.builds(Deferred, ids, st.integers(1, 3), st.integers(1, 3)),
     st.just(TimePassed()),
     st.just(Recovered()),
     st.just(SetAside("five crashes")),
@@ -100,10 +102,13 @@ INPUTS: st.SearchStrategy[Input] = st.one_of(
 
 def fitting(hand: Hand, data: st.DataObject) -> Input:
     """Mostly something that the run waits for, else anything."""
-    asked = [visit for visit in hand.run.open.values() if visit.phase == "dispatched"]
+    phases = ("dispatched", "deferred")
+    asked = [visit for visit in hand.run.open.values() if visit.phase in phases]
     choice: int = data.draw(st.integers(0, 3))
     if asked and choice:
         visit = asked[data.draw(st.integers(0, len(asked) - 1))]
+        if choice == 1 and visit.phase == "dispatched":
+            return Deferred(visit.step, visit.number, visit.attempt)
         if data.draw(st.booleans()):
             return Answered(visit.step, visit.number, visit.attempt, data.draw(RESULTS), 7)
         error = Error("exception", "no luck")

@@ -14,6 +14,7 @@ RABBIT_START_S = 60.0
 NATS = """\
 listen: "{host}:{port}"
 jetstream {{ store_dir: "{folder}/data" }}
+{more}
 """
 MOSQUITTO = """\
 listener {port} {host}
@@ -32,13 +33,14 @@ log.console = true
 
 
 @contextmanager
-def nats_server(folder: Path) -> Iterator[Daemon]:
-    """NATS with JetStream. Raises `NoServer`."""
+def nats_server(folder: Path, more: str = "") -> Iterator[Daemon]:
+    """NATS with JetStream, and `more` settings. Raises `NoServer`."""
     path = program("nats-server", "nats-server")
     (port,) = free_ports(1)
     place = own_place(folder)
     settings = folder / "nats.conf"
-    settings.write_text(NATS.format(host=LOOPBACK, port=port, folder=folder), encoding="utf-8")
+    text = NATS.format(host=LOOPBACK, port=port, folder=folder, more=more)
+    settings.write_text(text, encoding="utf-8")
     with running(Daemon([path, "-c", str(settings)], place, port)) as daemon:
         yield daemon
 

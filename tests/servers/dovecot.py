@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.servers.daemon import LOOPBACK, Daemon, program, running
 from tests.servers.ports import free_ports
-from tests.servers.processes import place_for
+from tests.servers.processes import Place, place_for
 
 PASSWORD = "a-password-of-the-tests"
 
@@ -59,6 +59,11 @@ service imap-login {{
     ssl = yes
   }}
 }}
+service auth {{
+  unix_listener {folder}/auth-client {{
+    mode = 0666
+  }}
+}}
 service stats {{
   chroot =
 }}
@@ -96,9 +101,19 @@ class Dovecot:
         """Trusts its certificate and no other."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
+    @property
+    def auth_socket(self) -> Path:
+        """Where other servers ask whether a password is right."""
+        return self._daemon.place.folder / "auth-client"
+
     def mail_folder(self, user: str) -> Path:
         """Where the mails of a user lie."""
         return self._daemon.place.folder / "mail" / user
+
+    @property
+    def place(self) -> Place:
+        """Its folder, and the account that mailboxes belong to."""
+        return self._daemon.place
 
     def restart(self) -> None:
         """Ends it and starts it again."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from beltline.engine.records import (
     Batch,
     Collection,
+    Due,
     HeldCount,
     HeldFilter,
     HeldRequest,
+    JournalRow,
     Released,
     ReleaseOrder,
     RunChange,
@@ -20,11 +22,28 @@ from beltline.engine.records import (
 from tests.simulation.disk import Disk, RunRow
 
 
+class Left(NamedTuple):
+    """One transaction in which requests left a source's buffer, or in which a window had no room
+    for them: by themselves (with what counted them), by a person or a message (`let go`), into one
+    (`into`).
+    """
+
+    how: Literal["released", "let go", "collected"]
+    source: str
+    keys: Sequence[bytes]
+    window: Window | None = None
+    due: Due | None = None
+    message: bytes | None = None
+    into: bytes = b""
+
+
 class SimulatedBuffers:
     """Fulfils `engine.buffer_store.BufferStore` over the disk of whoever inherits it."""
 
     _disk: Disk
     _now: Callable[[], int]
+    _note: Callable[..., None]
+    _wrote: Callable[[JournalRow], None]
 
     async def _read(self, look: Callable[[], Any]) -> Any:
         raise NotImplementedError
@@ -33,19 +52,41 @@ class SimulatedBuffers:
         raise NotImplementedError
 
     async def release(self, order: ReleaseOrder, now: int) -> Released:
-        clock = self._now()
-        released: Released = await self._write(lambda: release(self._disk, order, now, clock))
-        return released
+        clock = self._now
+
+        def go() -> Released:
+            keys, released = release(self._disk, order, now, clock())
+            if keys or released.wait_ms is not None:
+                self._note("left", Left("released", order.source, keys, order.window, order.due))
+            return released
+
+        done: Released = await self._write(go)
+        return done
 
     async def let_go(
         self, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
     ) -> int:
-        number: int = await self._write(lambda: let_go(self._disk, keys, versions, now, message))
+        def go() -> int:
+            there = let_go(self._disk, keys, versions, now, message)
+            for key in there:
+                source = self._disk.requests[key].source
+                self._note("left", Left("let go", source, [key], message=message))
+            return len(there)
+
+        number: int = await self._write(go)
         return number
 
     async def collect(self, collection: Collection) -> bool:
         collection.acceptance.check_scheduled()
-        done: bool = await self._write(lambda: collect(self._disk, collection))
+
+        def go() -> bool:
+            if not collect(self._disk, collection, self._wrote):
+                return False
+            request, keys = collection.acceptance.request, [run.key for run in collection.members]
+            self._note("left", Left("collected", request.source, keys, into=request.key))
+            return True
+
+        done: bool = await self._write(go)
         return done
 
     async def put_first(self, keys: Sequence[bytes], *, first: bool) -> int:
@@ -85,6 +126,13 @@ class SimulatedBuffers:
         found: list[HeldRequest] = await self._read(look)
         return found
 
+    async def last_in_line(self) -> bytes | None:
+        def look() -> bytes | None:
+            return max((key for key, one in self._disk.held.items() if one.line), default=None)
+
+        found: bytes | None = await self._read(look)
+        return found
+
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         def look() -> list[StoredRequest]:
             there = [
@@ -115,7 +163,7 @@ class SimulatedBuffers:
 # What their transactions do to the tables
 
 
-def release(disk: Disk, order: ReleaseOrder, now: int, clock: int) -> Released:
+def release(disk: Disk, order: ReleaseOrder, now: int, clock: int) -> tuple[list[bytes], Released]:
     """Gives held requests that may go runs; `clock` is what windows go by."""
     window, due, left = order.window, order.due, 0
     keys = [
@@ -126,7 +174,7 @@ def release(disk: Disk, order: ReleaseOrder, now: int, clock: int) -> Released:
         and (due is None or int.from_bytes(key[:6]) < due.at)
     ][: order.limit]
     if not keys or disk.source_states.get(order.source) == "paused":
-        return Released(0)
+        return [], Released(0)
     if due is not None:
         at, left = disk.due.get(order.source, (due.at - 1, 0))
         if at < due.at:
@@ -134,21 +182,14 @@ def release(disk: Disk, order: ReleaseOrder, now: int, clock: int) -> Released:
             disk.due[order.source] = (at, left)
         keys = keys[: left if at == due.at else 0]
     if window is not None:
-        keys = keys[: max(0, room(disk, window, clock))]
+        keys = keys[: max(0, disk.room(window, clock))]
     start(disk, keys, order.versions, now)
     if due is not None and keys:
         disk.due[order.source] = (due.at, left - len(keys))
     if window is None:
-        return Released(len(keys))
+        return keys, Released(len(keys))
     used = disk.allow(window.name, len(keys), window.at_most, window.every_ms, clock)
-    return Released(len(keys), used.next_at - used.at)
-
-
-def room(disk: Disk, window: Window, now: int) -> int:
-    """How many uses a window has left."""
-    at = max(now, disk.stamps.get(window.name, 0))
-    uses = [use for use in disk.uses.get(window.name, ()) if use[0] > at - window.every_ms]
-    return window.at_most - sum(number for _, number in uses)
+    return keys, Released(len(keys), used.next_at - used.at)
 
 
 def start(disk: Disk, keys: Sequence[bytes], versions: Mapping[str, int], now: int) -> None:
@@ -160,18 +201,18 @@ def start(disk: Disk, keys: Sequence[bytes], versions: Mapping[str, int], now: i
 
 def let_go(
     disk: Disk, keys: Sequence[bytes], versions: Mapping[str, int], now: int, message: bytes | None
-) -> int:
-    """See `Store.let_go`."""
+) -> list[bytes]:
+    """See `Store.let_go`; gives the keys."""
     there = [k for k in sorted(set(keys)) if k in disk.held]
     there = [key for key in there if disk.held[key].process in versions]
     start(disk, there, versions, now)
     if message is not None:
         for key in there:
             disk.post(key, message, now)
-    return len(there)
+    return there
 
 
-def collect(disk: Disk, collection: Collection) -> bool:
+def collect(disk: Disk, collection: Collection, wrote: Callable[[JournalRow], None]) -> bool:
     """See `Store.collect`."""
     if any(run.key not in disk.held for run in collection.members):
         return False
@@ -180,7 +221,8 @@ def collect(disk: Disk, collection: Collection) -> bool:
         disk.runs[run.key] = RunRow(run.version_id, run.status, run.ready_at)
     for row in collection.rows:
         disk.journal.setdefault(row.key, []).append(row)
+        wrote(row)
     for run in collection.members:
         disk.move_line_on(RunChange(run.key, run.status, None, owned=False))
-    disk.commit(Batch([collection.acceptance], [], [], []), lambda row: None)
+    disk.commit(Batch([collection.acceptance], [], [], []), wrote)
     return True

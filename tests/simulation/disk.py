@@ -12,10 +12,9 @@ from pathlib import Path
 import msgspec
 
 from beltline.core.run import Status
-from beltline.engine.ports import LeaseLost, NotFound, StoreBroken
+from beltline.engine.ports import FULL_WINDOW_MS, LeaseLost, NotFound, StoreBroken
 from beltline.engine.records import (
     Acceptance,
-    Allowance,
     Batch,
     JournalRow,
     Message,
@@ -86,8 +85,6 @@ class Disk(Held, msgspec.Struct):
     values: dict[str, tuple[bytes, int | None]] = {}
     tokens: dict[bytes, TokenRecord] = {}
     source_states: dict[str, str] = {}
-    uses: dict[str, list[tuple[int, int]]] = {}
-    stamps: dict[str, int] = {}
     fired: dict[str, int] = {}
     members: dict[int, Member] = {}
     verdicts: dict[bytes, Verdict] = {}
@@ -105,6 +102,8 @@ class Disk(Held, msgspec.Struct):
         """A new membership; gives its number, how many runs were recovered, and the memberships
         that were ended for it.
         """
+        if not lease_ms:
+            self.begin_full(now)
         recovered, ended = self.recover(now, before, None)
         me = len(self.members) + 1
         self.members[me] = Member(lease_ms, now + lease_ms)
@@ -124,11 +123,24 @@ class Disk(Held, msgspec.Struct):
             for number, member in self.members.items()
             if not member.has_ended
             and number != but_not
-            and (number == also or member.lease_until <= now)
+            and (number == also or member.lease_until <= now or not member.lease_ms)
         ]
         for number in silent:
             self.members[number].has_ended = True
+        if silent:
+            is_only = not any(self.members[number].lease_ms for number in silent)
+            longer_than = FULL_WINDOW_MS if is_only else 0
+            self.count_again(self.perhaps_not_called(silent), now, longer_than=longer_than)
         return self.free(silent, 1), silent
+
+    def perhaps_not_called(self, owners: list[int]) -> dict[str, int]:
+        """How many runs of each source these memberships have begun at most."""
+        counts: dict[str, int] = {}
+        for key, row in self.runs.items():
+            if row.owner in owners and len(self.journal.get(key, ())) < 2:
+                source = self.requests[key].source
+                counts[source] = counts.get(source, 0) + 1
+        return counts
 
     def hand_over(self, me: int | None) -> int:
         """Ends a membership cleanly."""
@@ -215,16 +227,22 @@ class Disk(Held, msgspec.Struct):
                 raise ValueError("a held request has no journal")
             if any(row.key != request.key for row in (run, *acceptance.rows) if row is not None):
                 raise ValueError("a request, its run and its journal have one key")
-            answer = None
-            if request.identity is not None:
+            answer = self.repeated(request, here)
+            if request.identity is not None and answer is None:
                 name = joined(request.source, request.identity)
-                first = here.get(name) or self.identities.get(name)
-                if first is not None and first.until > request.accepted_at:
-                    answer = Repeat(first.key, first.body_hash == request.body_hash)
-                else:
-                    here[name] = Identity(request.key, request.identity_until, request.body_hash)
+                here[name] = Identity(request.key, request.identity_until, request.body_hash)
             answers.append(answer)
         return answers
+
+    def repeated(self, request: NewRequest, here: dict[str, Identity]) -> Repeat | None:
+        """Whose the request's identity is; `here` are those of the same batch."""
+        if request.identity is None:
+            return None
+        name = joined(request.source, request.identity)
+        first = here.get(name) or self.identities.get(name)
+        if first is None or first.until <= request.accepted_at:
+            return None
+        return Repeat(first.key, first.body_hash == request.body_hash)
 
     def _check_rows(
         self, rows: list[JournalRow], changes: list[RunChange], new: set[bytes], me: int | None
@@ -354,18 +372,6 @@ class Disk(Held, msgspec.Struct):
         for name in free[:limit]:
             del self.identities[name]
         return len(free[:limit])
-
-    def allow(self, name: str, wanted: int, at_most: int, every_ms: int, now: int) -> Allowance:
-        """Counts uses of a window: pairs of a stamp and a number."""
-        at = self.stamps[name] = max(now, self.stamps.get(name, 0))
-        uses = [use for use in self.uses.get(name, ()) if use[0] > at - every_ms]
-        room = at_most - sum(number for _, number in uses)
-        granted = max(0, min(wanted, room))
-        if granted:
-            uses.append((at, granted))
-        self.uses[name] = uses
-        oldest = min((stamp for stamp, _ in uses), default=at)
-        return Allowance(granted, at, at if granted < room else oldest + every_ms)
 
     def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
         """Accepts what a schedule makes, once."""

@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from beltline.engine.node import Definitions, Node
+from beltline.engine.node import Node
 from beltline.engine.ports import LeaseLost, Posted, StoreAway, StoreBroken, StoreFull
 from tests.simulation.options import SPAN_MS
 from tests.simulation.outside import SimulatedTransport
@@ -26,7 +26,7 @@ from tests.simulation.record import Note
 from tests.simulation.scheduler import START_MS
 from tests.simulation.society import Hub
 from tests.simulation.store import Fate, SimulatedStore
-from tests.simulation.world import SimulatedProcesses, World
+from tests.simulation.world import STEPS_OF_CLOCK_MS, World
 
 LEASE_MS = 4_000
 ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser")
@@ -89,7 +89,7 @@ class Fleet(World):
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, process.life),
-            definitions=Definitions(SimulatedProcesses(self._disk.versions, scheduler), {}),
+            definitions=self._given(),
             mailbox=mailbox,
             clock=process.clock,
             entropy=entropy.randbytes,
@@ -98,7 +98,7 @@ class Fleet(World):
             report=self._report,
             limits=self.options.limits(),
         )
-        process.hub = Hub(node, mailbox, store, process.number)
+        process.hub = Hub(node, mailbox, store, process.number, process.life)
         self._spawn_in(process, "boot", self._join(process))
 
     def _spawn_in(self, process: Process, name: str, coroutine: Any) -> None:
@@ -190,10 +190,6 @@ class Fleet(World):
             await hub.store.hand_over()
         self._scheduler.at(self._scheduler.now, lambda: self._kill_process(process))
 
-    def _report(self, event: str, run: str, reason: str) -> None:
-        if "taken over" not in event:  # which is no mistake
-            self.record.reports.append(f"{event}: {reason}")
-
     # Faults between nodes
 
     def _doubt(self, process: Process) -> Fate:
@@ -217,11 +213,31 @@ class Fleet(World):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
         for _ in range(self.options.jumps):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
+        self._plan_steps_of_clocks()
         self._society.plan()
+
+    def _set_clock(self) -> None:
+        """The clock of a node's machine is set, and the node is killed: its next life begins with
+        what the clock says then, until it hears of the store's.
+        """
+        process = self._buffer_chance.choice(self._processes)
+        self._note_clocks()
+        process.clock.ahead_ms += self._buffer_chance.choice(STEPS_OF_CLOCK_MS)
+        self._kill_process(process)
 
     def _jump(self) -> None:
         process = self._fleet_chance.choice(self._processes)
         process.clock.ahead_ms += self._fleet_chance.choice((700, 4_000, 60_000, 90_000_000))
+
+    def _note_clocks(self) -> None:
+        ahead = [process.clock.ahead_ms for process in self._processes]
+        self._most_ahead_ms = max(self._most_ahead_ms, *ahead)
+
+    def _put_clocks_right(self) -> None:
+        if self._buffering.steps_of_clock:
+            self._note_clocks()
+            for process in self._processes:
+                process.clock.ahead_ms = self._most_ahead_ms
 
     def _stop(self) -> None:
         process = self._fleet_chance.choice(self._processes)
@@ -258,7 +274,9 @@ class Fleet(World):
     def _note(self, what: str, *about: Any) -> None:
         at, now = self._scheduler.steps, self._scheduler.now
         notes = self.record.notes
-        if what == "ended":
+        if what == "left":
+            super()._note(what, *about)
+        elif what == "ended":
             ended, own = about
             for member in ended:
                 if member in self._disk.members:

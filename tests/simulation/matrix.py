@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.simulation.mutants import Mutant, planted
+from tests.simulation.planting import Mutant, planted
 from tests.simulation.playing import play, play_fleet
 
 SEEDS_MOST = 1_500  # a bug that needs more seeds than this counts as missed

@@ -1,100 +1,17 @@
-"""Planted bugs: patches to the engine's own code, to show that the simulation would find them.
-
-Each names the checker that finds it. A patch replaces a piece of a function's source text, which
-must be there: when that code changes, the bug has to be planted anew.
+"""The planted bugs: patches to the engine's own code, or to the model of a store, to show that the
+simulation would find them. Each names the checker that finds it; those of buffers stand in
+`mutants_of_buffers.py`.
 """
 
 from __future__ import annotations
-
-import inspect
-import sys
-import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
 
 from beltline.core import decide, graph, run, turn
 from beltline.core.engine_steps import call
 from beltline.engine import belt, committer, loader, moving, node, pulse, work
 from beltline.sdk import context
 from tests.simulation import disk, store
-
-
-class Patch(NamedTuple):
-    """In function `name` of `owner` (a module or a class), `old` becomes `new`."""
-
-    owner: Any
-    name: str
-    old: str
-    new: str
-
-
-class Mutant(NamedTuple):
-    """A planted bug, and the checker that must find it."""
-
-    name: str
-    found_by: str
-    patches: tuple[Patch, ...]
-    is_of_several: bool = False  # it is looked for with several nodes
-
-
-def mutant(name: str, found_by: str, *patches: tuple[Any, str, str, str]) -> Mutant:
-    """A mutant from plain tuples."""
-    return Mutant(name, found_by, tuple(Patch(*patch) for patch in patches))
-
-
-def between_nodes(name: str, found_by: str, *patches: tuple[Any, str, str, str]) -> Mutant:
-    """One that shows only where several nodes share a store."""
-    return mutant(name, found_by, *patches)._replace(is_of_several=True)
-
-
-@contextmanager
-def planted(mutant: Mutant) -> Iterator[None]:
-    """The bug is there inside the block."""
-    originals = [(patch, _find(patch)) for patch in mutant.patches]
-    try:
-        for patch, original in originals:
-            _put(patch, _rewritten(patch, original))
-        yield
-    finally:
-        for patch, original in reversed(originals):
-            _put(patch, original)
-
-
-def _find(patch: Patch) -> Any:
-    return vars(patch.owner)[patch.name]
-
-
-def _put(patch: Patch, function: Any) -> None:
-    original = _find(patch)
-    setattr(patch.owner, patch.name, function)
-    # Others have imported it by name, or keep it in a table.
-    for name, module in list(sys.modules.items()):
-        if name.startswith("beltline.") and vars(module).get(patch.name) is original:
-            setattr(module, patch.name, function)
-    for table in (run._APPLY, decide._RULES):
-        for key, value in table.items():
-            if value is original:
-                table[key] = function
-
-
-def _rewritten(patch: Patch, original: Any) -> Any:
-    """The function compiled from its changed source, in the module where it lives."""
-    function: Any = original.fget if isinstance(original, property) else original
-    source = textwrap.dedent(inspect.getsource(function))
-    count = source.count(patch.old)
-    assert count == 1, (
-        f"{patch.name} has {count} times {patch.old!r}: plant this bug anew in mutants.py"
-    )
-    scope: dict[str, Any] = {}
-    code = compile(
-        "from __future__ import annotations\n" + source.replace(patch.old, patch.new),
-        f"<planted in {patch.name}>",
-        "exec",
-    )
-    exec(code, function.__globals__, scope)  # noqa: S102 - the text is ours
-    return scope[patch.name]
-
+from tests.simulation.mutants_of_buffers import MUTANTS_OF_BUFFERS
+from tests.simulation.planting import Mutant, between_nodes, mutant
 
 _BELT = belt.Belt
 _COMMITTER = committer.Committer
@@ -102,6 +19,7 @@ _LOADER = loader.Loader
 _TURN = turn.Turn
 
 MUTANTS: tuple[Mutant, ...] = (
+    *MUTANTS_OF_BUFFERS,
     mutant(
         "who is turned away for want of room is told that it is accepted",
         "nothing_accepted_is_lost",
@@ -153,12 +71,12 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "answers of earlier attempts are not fenced off",
         "results_recorded_once",
-        (decide, "_awaited", " or found.attempt != attempt", ""),
+        (decide, "awaited", " or found.attempt != input.attempt", ""),
     ),
     mutant(
         "an answer counts although its attempt failed meanwhile",
         "results_recorded_once",
-        (decide, "_awaited", 'found.phase != "dispatched"', 'found.phase == "dead"'),
+        (decide, "awaited", 'found.phase in ("dispatched", "deferred")', 'found.phase != "dead"'),
     ),
     mutant(
         "a join fires at the first arrival",
@@ -213,6 +131,21 @@ MUTANTS: tuple[Mutant, ...] = (
             "key",
             "self.visit)",
             "self.visit * 1000 + self.attempt)",
+        ),
+    ),
+    mutant(
+        "a recovery gives up attempts whose answers lie in the inbox",
+        "callbacks_are_kept",
+        (_BELT, "_first_inputs", "Recovered(answered)", "Recovered()"),
+    ),
+    mutant(
+        "a recovery calls again where a later answer is awaited",
+        "callbacks_are_kept",
+        (
+            decide,
+            "_recovered",
+            'visit.phase == "dispatched"',
+            'visit.phase in ("dispatched", "deferred")',
         ),
     ),
     mutant(

@@ -114,3 +114,16 @@ def without_faults(options: Options, requests: int) -> Options:
     )
     counts = {"crashes": 0, "clean_stops": 0, "jumps": 0, "spread_ms": 0, "requests": requests}
     return msgspec.structs.replace(options, **calm, **counts)
+
+
+def with_few_crashes(options: Options) -> Options:
+    """The same, with a process that mostly lives and a store that has room, so that time passes
+    without a start in between.
+    """
+    return msgspec.structs.replace(
+        options,
+        crash_rate=options.crash_rate / 20,
+        crashes=min(1, options.crashes),
+        full=0.0,
+        broken=0.0,
+    )

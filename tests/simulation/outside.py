@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from beltline.core.events import Error
-from beltline.core.inputs import Answered, AttemptFailed, Input
+from beltline.core.inputs import Answer, Answered, AttemptFailed, Deferred
 from beltline.engine.ports import Dispatched, Posted
-from beltline.sdk.context import Context
+from beltline.sdk import Context
 from tests.simulation.options import Options
 from tests.simulation.record import Record, Seen
 from tests.simulation.scheduler import Scheduler
@@ -25,7 +25,10 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class Outside:
-    """Handlers. `deliver` posts an answer to the hub if it is up; `kill` ends the process."""
+    """Handlers. `deliver` posts an answer to the hub if it is up; `call_back` brings one that comes
+    later, until the hub tells that it is stored; `kill` ends the process. `later` draws which calls
+    are answered so: a chance of its own, so that the other seeds stay what they were.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class Outside:
         options: Options,
         record: Record,
         deliver: Callable[[Posted], None],
+        call_back: Callable[[bytes, Answer], None],
+        later: Random,
         kill: Callable[[int], None],
     ) -> None:
         self._scheduler = scheduler
@@ -41,6 +46,9 @@ class Outside:
         self._options = options
         self._record = record
         self._deliver = deliver
+        self._call_back = call_back
+        self._later = later
+        self._defers = later.uniform(0, 0.7) if later.random() < 0.5 else 0.0
         self._kill = kill
         self.is_calm = False  # faults are over
 
@@ -62,6 +70,9 @@ class Outside:
         if self._is_poison(call):
             self._scheduler.at(self._scheduler.now + 5, lambda: self._kill(life))
             return
+        if self._defers and self._later.random() < self._defers:
+            self._answer_later(call)
+            return
         if self.is_calm or self._chance.random() >= self._options.lost:
             self._answer(call)
             if not self.is_calm and self._chance.random() < self._options.duplicates:
@@ -82,7 +93,22 @@ class Outside:
             self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer))
         )
 
-    def outcome(self, call: Dispatched) -> Input:
+    def _answer_later(self, call: Dispatched) -> None:
+        """The handler takes the work over; its answer may come before the hub has noticed that,
+        after the deadline, twice, or never.
+        """
+        later, now, asked = self._later, self._scheduler.now, call.call
+        deferred = Posted(call.key, Deferred(asked.step.id, asked.visit, asked.attempt))
+        if self.is_calm or later.random() > 0.1:
+            delay = later.choice((0, 1, 5, 50))
+            self._scheduler.at(now + delay, lambda: self._deliver(deferred))
+        answer = self.outcome(call)
+        times = 1 if self.is_calm else later.choice((0, 1, 1, 1, 1, 2))
+        for _ in range(times):
+            delay = later.choice((0, 2, 50, 500, 2_000, *(() if self.is_calm else (3_999, 9_000))))
+            self._scheduler.at(now + delay, lambda: self._call_back(call.key, answer))
+
+    def outcome(self, call: Dispatched) -> Answer:
         """What a handler answers."""
         asked = call.call
         place = (asked.step.id, asked.visit, asked.attempt)
@@ -113,22 +139,21 @@ class SimulatedTransport:
         for call in calls:
             self._outside.called(call, self._life)
 
-    def call_inline(self, call: Dispatched) -> Input:
+    def call_inline(self, call: Dispatched) -> Answer:
         """A pure handler's answer, here and now."""
         return self._outside.outcome(call)
 
 
 def _key_of(call: Dispatched) -> str:
-    """The idempotency key as the sdk gives it to a handler."""
-    nothing: Any = None
+    """The idempotency key as a handler is given it."""
+    asked = call.call
+    unused: Any = None  # of the context, the key alone is asked for
     return Context(
-        run=call.run,
-        step=call.call.step.id,
-        visit=call.call.visit,
-        attempt=call.call.attempt,
-        deadline_ms=call.call.deadline,
+        *(call.run, asked.step.id, asked.visit, asked.attempt, asked.deadline),
         connection=None,
-        http=nothing,
-        memory=nothing,
-        log=nothing,
+        http=unused,
+        memory=unused,
+        log=unused,
+        files=unused,
+        bounds=unused,
     ).key

@@ -26,6 +26,7 @@ FIELDS = {
         "given",
     ),
     "step-waiting": ("step", "visit", "until"),
+    "step-deferred": ("step", "visit", "attempt", "until"),
     "step-completed": ("step", "visit", "attempt", "result", "size", "to", "because"),
     "step-failed": (
         "step",
@@ -86,6 +87,9 @@ class Sending(msgspec.Struct):
     same_body: bool = False
     sent_at_ms: int = 0
     told_at: int = 0
+    sent_at: int = 0
+    life: int = 0  # of the process that took it in
+    urgent: int = 0  # its priority
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -99,6 +103,54 @@ class Seen(msgspec.Struct, frozen=True):
     idempotency: str
     at: int
     life: int
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a source's settings say, in milliseconds where they are times. A rate is `at_most` in
+    any `every_ms`; a batch has `collect` requests, or fewer after `or_after_ms`.
+    """
+
+    kind: str  # rate, at-once, collect, schedule, paused
+    at_most: int = 0
+    every_ms: int = 0
+    is_spread: bool = False
+    collect: int = 0
+    or_after_ms: int = 0
+    keeps_order: bool = False
+    passes_stopped: bool = False
+    ageing_ms: int = 0
+    expires_ms: int = 0
+
+
+class Departure(msgspec.Struct, frozen=True):
+    """One transaction of the store in which requests left a source's buffer: `released` by its
+    settings, `let go` by a person (who ends them where `message` is `cancel`) or since they were
+    too late (`set-aside`), `collected` into the request `into`.
+
+    `now` is the time that has truly passed, in ms, whatever clocks said; `window` the number and
+    the time that it was counted by; there may have been no room (no keys). `due` is the time of a
+    schedule for which they went.
+    """
+
+    at: int
+    now: int
+    how: str
+    source: str
+    keys: tuple[bytes, ...]
+    window: tuple[int, int] | None = None
+    due: int | None = None
+    message: str = ""
+    into: bytes = b""
+
+
+class CalledBack(msgspec.Struct, frozen=True):
+    """An answer that came later, and that its worker was told is stored, at this step."""
+
+    key: bytes
+    step: str
+    visit: int
+    attempt: int
+    at: int
 
 
 class Asked(msgspec.Struct):
@@ -176,6 +228,7 @@ class Record(msgspec.Struct):
     sendings: list[Sending] = []
     rows: list[tuple[int, bytes, int, bytes]] = []  # at, key, seq, entry
     calls: list[Seen] = []
+    callbacks: list[CalledBack] = []
     commands: list[Asked] = []
     events: list[Brought] = []
     crashes: list[Crash] = []
@@ -188,7 +241,13 @@ class Record(msgspec.Struct):
     statuses: dict[bytes, str] = {}
     reports: list[str] = []
     inbox: int = 0
-    held: int = 0
+    held: tuple[bytes, ...] = ()
+    sources: dict[str, Terms] = {}  # those with a buffer, as they were set in the end
+    departures: list[Departure] = []
+    places: dict[str, int] = {}  # how often people put requests of a source elsewhere
+    switched: set[str] = set()  # the sources whose settings were changed
+    clock_was_set: bool = False  # while no process ran, or under the only one
+    calm_at: int = 0  # the true time from which on nothing went wrong
     most_in_memory: int = 0
     memory_limit: int = 0
     ended_in_time: bool = False

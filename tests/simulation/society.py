@@ -6,7 +6,7 @@ through the API of a hub that is up, or by the command line, which writes to the
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from hashlib import blake2b
 from random import Random
@@ -22,21 +22,24 @@ from beltline.core.inputs import (
     Resolve,
     Retry,
     Skip,
-    encode_command,
+    encode_message,
 )
 from beltline.core.limits import PRODUCTION
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
 from beltline.engine.outside_events import give
-from beltline.engine.ports import StoreFull
+from beltline.engine.ports import StoreAway, StoreFull
 from beltline.engine.records import NewRequest, ReleaseOrder, Repeat
-from beltline.engine.work import Accepted
+from beltline.engine.work import Accepted, Refused
 from tests.simulation import workload
+from tests.simulation.buffer_people import BufferPeople
 from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options
 from tests.simulation.ports import SimulatedClock, SimulatedMailbox
+from tests.simulation.processes import SimulatedProcesses
 from tests.simulation.record import Asked, Brought, Record, Sending
 from tests.simulation.scheduler import START_MS, Scheduler
+from tests.simulation.sources import Buffering
 from tests.simulation.store import SimulatedStore
 
 WINDOW_MS = 86_400_000  # for which an identity holds
@@ -45,12 +48,13 @@ LOOK_MS = 15_000  # how often people look after stopped runs in the calm part
 
 
 class Hub(NamedTuple):
-    """A hub that is up; `process` is the number of its process."""
+    """A hub that is up; `process` is the number of its process, `life` that of its present life."""
 
     node: Node
     mailbox: SimulatedMailbox
     store: SimulatedStore
     process: int = 0
+    life: int = 0
 
 
 class Society:
@@ -64,7 +68,12 @@ class Society:
         record: Record,
         disk: Disk,
         clock: SimulatedClock,
+        buffering: Buffering,
+        seed: int,
     ) -> None:
+        versions = SimulatedProcesses(disk.versions, scheduler)
+        own = Random(f"people of buffers {seed}")
+        self.buffers = BufferPeople(scheduler, own, buffering, record, versions, self._reach)
         self._scheduler = scheduler
         self._chance = chance
         self.options = options
@@ -82,14 +91,23 @@ class Society:
             return self.hubs[self._chance.choice(sorted(self.hubs))]
         return next(iter(self.hubs.values()), None)
 
-    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None], process: int) -> None:
-        self._scheduler.spawn(name, coroutine, is_inside=True, process=process)
+    def spawn(self, name: str, coroutine: Coroutine[Any, Any, None], hub: Hub) -> None:
+        """What the hub does for somebody; it ends with its process."""
+        self._scheduler.spawn(name, coroutine, is_inside=True, process=hub.process)
+
+    def _reach(self, name: str, do: Callable[[Node], Coroutine[Any, Any, None]]) -> None:
+        hub = self.hub
+        if hub is not None:
+            self.spawn(name, do(hub.node), hub)
 
     # Senders
 
     def plan(self) -> None:
         """All that will be asked of the hub, and when."""
         options, chance = self.options, self._chance
+        for sending in self.buffers.sendings():
+            self._send_at(self.buffers.when(), sending)
+        self.buffers.plan()
         for number in range(options.requests):
             sending = self._new_sending(number)
             when = chance.randint(0, options.spread_ms)
@@ -141,16 +159,29 @@ class Society:
         hub = self.hub
         if hub is not None and (sending.identity or not sending.sent_at_ms):
             sending.sent_at_ms = self._scheduler.now  # also where that node stands still
-            self._spawn("sender", self._send(sending, hub.node), hub.process)
+            sending.sent_at, sending.life = self._scheduler.steps, hub.life
+            self.spawn("sender", self._send(sending, hub.node), hub)
         if sending.identity or not sending.sent_at_ms:
             again = self._scheduler.now + self._chance.choice((1_000, 5_000))
             self._scheduler.at(again, lambda: self._try_to_send(sending))
 
     async def _send(self, sending: Sending, node: Node) -> None:
-        key, now = node.intake.new_key()
-        sending.sent_at_ms = now
         version = next(v for v in self._disk.versions if v.process == sending.process)
-        request = NewRequest(
+        if sending.source in self.buffers.sources:
+            try:
+                request = await self.buffers.request(sending, node)
+            except StoreAway:
+                sending.sent_at_ms = 0
+                return
+        else:
+            request = self._request(sending, node)
+        process = workload.compiled(version.text, version.process, version.version)
+        answer = await node.intake.submit(request, version.id, None if request.held else process)
+        self._tell(sending, answer, request)
+
+    def _request(self, sending: Sending, node: Node) -> NewRequest:
+        key, now = node.intake.new_key()
+        return NewRequest(
             key=key,
             source=sending.source,
             process=sending.process,
@@ -162,13 +193,17 @@ class Society:
             identity_until=now + WINDOW_MS if sending.identity else 0,
             held=sending.held,
         )
-        process = workload.compiled(version.text, version.process, version.version)
-        answer = await node.intake.submit(request, version.id, None if sending.held else process)
+
+    def _tell(
+        self, sending: Sending, answer: Accepted | Repeat | Refused, request: NewRequest
+    ) -> None:
         if sending.told:
             return
         sending.told_at = self._scheduler.steps
         if isinstance(answer, Accepted):
             sending.told, sending.key = "accepted", answer.key
+            # Of this try, while others may be under way.
+            sending.sent_at_ms, sending.held = request.accepted_at, request.held
         elif isinstance(answer, Repeat):
             sending.told, sending.key, sending.same_body = "repeat", answer.key, answer.same_body
         elif answer.is_in_doubt and not sending.identity:
@@ -187,7 +222,7 @@ class Society:
             if not brought.sent_at:
                 brought.sent_at = self._scheduler.steps
                 brought.keep_until = self._clock.now() + KEEP_MS
-            self._spawn("bringer", self._bring(brought, hub.node, hub.store), hub.process)
+            self.spawn("bringer", self._bring(brought, hub.node, hub.store), hub)
         again = self._scheduler.now + self._chance.choice((1_000, 5_000))
         self._scheduler.at(again, lambda: self._try_to_bring(brought))
 
@@ -206,7 +241,7 @@ class Society:
         """A person, or a schedule, releases what a source holds back."""
         hub = self.hub
         if hub is not None:
-            self._spawn("release", self._release_some(hub.node, hub.store), hub.process)
+            self.spawn("release", self._release_some(hub.node, hub.store), hub)
 
     async def _release_some(self, node: Node, store: SimulatedStore) -> None:
         for version in self._disk.versions:
@@ -259,7 +294,7 @@ class Society:
         hub = self.hub if self._chance.random() < 0.5 else None
         if hub is not None:
             by_api = self._by_api(hub.node, hub.store, asked, command)
-            self._spawn("person", by_api, hub.process)
+            self.spawn("person", by_api, hub)
         else:
             self._scheduler.spawn("person", self._by_cli(asked, command), is_inside=False)
 
@@ -267,7 +302,7 @@ class Society:
         self, node: Node, store: SimulatedStore, asked: Asked, command: Command
     ) -> None:
         try:
-            await store.post(asked.key, encode_command(command), self._clock.now())
+            await store.post(asked.key, encode_message(command), self._clock.now())
         except StoreFull:
             return
         asked.posted = True
@@ -278,7 +313,7 @@ class Society:
         """Another program writes to the inbox; nobody here is told."""
         pause = self._scheduler.pause
         store = SimulatedStore(self._disk, lambda moment: pause())
-        await store.post(asked.key, encode_command(command), self._clock.now())
+        await store.post(asked.key, encode_message(command), self._clock.now())
         asked.posted = True
 
     # The calm part
@@ -286,12 +321,14 @@ class Society:
     def calm_down(self) -> None:
         """From here on nobody gives up, and people look after what stopped."""
         self._is_calm = True
+        self.buffers.calm_down()
         self._look_after()
 
     def _look_after(self) -> None:
         """Releases what is held, and mends stopped runs: retry, then skip, then cancel."""
         if self._disk.held:
             self._release()
+            self.buffers.look_after()
         for key, row in list(self._disk.runs.items()):
             if row.status != "stopped" or row.owned:
                 continue

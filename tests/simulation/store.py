@@ -25,6 +25,7 @@ from beltline.engine.records import (
     Format,
     JournalRow,
     Message,
+    NewRequest,
     Repeat,
     RunFilter,
     RunRecord,
@@ -80,7 +81,7 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedEvents):
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the
     error that the next transaction fails with; `StoreBroken` leaves open whether it happened.
     `wrote` is told of every journal row in the moment it is durable, `note` of what becomes of
-    memberships and of who takes which run.
+    memberships and of who takes which run, and of what leaves its buffer.
 
     With a lease the store is at the other end of a network: `doubt` tells whether what a node asks
     for is lost on its way, or its answer is; `later` carries out what arrives only after the node
@@ -306,9 +307,8 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedEvents):
     # What all nodes share
 
     async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
-        now = self._now()
         allowance: Allowance = await self._write(
-            lambda: self._disk.allow(name, wanted, at_most, every_ms, now)
+            lambda: self._disk.allow(name, wanted, at_most, every_ms, self._now())
         )
         return allowance
 
@@ -422,6 +422,19 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedEvents):
             lambda: self._disk.values.__setitem__(joined(space, key), (value, expires_at))
         )
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        def put() -> bytes:
+            found = self._disk.values.get(joined(space, key))
+            if found is None or (found[1] is not None and found[1] <= now):
+                self._disk.values[joined(space, key)] = (value, expires_at)
+                return value
+            return found[0]
+
+        first: bytes = await self._write(put)
+        return first
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         found = await self._write(lambda: self._disk.values.pop(joined(space, key), None))
         return found is not None and (found[1] is None or found[1] > now)
@@ -437,6 +450,10 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedEvents):
 
         number: int = await self._write(purge)
         return number
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        answer: Repeat | None = await self._read(lambda: self._disk.repeated(request, {}))
+        return answer
 
     async def purge_identities(self, now: int, limit: int) -> int:
         number: int = await self._write(lambda: self._disk.purge_identities(now, limit))

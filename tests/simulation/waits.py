@@ -8,11 +8,12 @@ import msgspec
 
 from beltline.engine.event_store import OutsideEvent
 from beltline.engine.records import Expectation
+from tests.simulation.windows import Windows
 
 
-class Waits(msgspec.Struct):
+class Waits(Windows, msgspec.Struct):
     """`awaited` is by (run, step, visit), `events` by their ids, with the number of runs that each
-    was given to.
+    was given to. It stands on windows since a Struct has one base.
     """
 
     awaited: dict[tuple[bytes, str, int], Expectation] = {}

@@ -10,18 +10,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from beltline.core.model import Process
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Posted, StoreBroken, StoreFull
 from beltline.engine.records import JournalRow, StoredVersion
 from tests.simulation import workload
 from tests.simulation.disk import Disk
-from tests.simulation.options import SPAN_MS, Options, draw
+from tests.simulation.options import SPAN_MS, Options, draw, with_few_crashes
 from tests.simulation.outside import Outside, SimulatedTransport
 from tests.simulation.ports import (
     SimulatedBell,
@@ -29,38 +28,20 @@ from tests.simulation.ports import (
     SimulatedMailbox,
     SimulatedReply,
 )
-from tests.simulation.record import Crash, Record, Sample, Stored
+from tests.simulation.processes import SimulatedProcesses
+from tests.simulation.record import Crash, Record, Sample
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.society import WINDOW_MS, Hub, Society
+from tests.simulation.sources import draw_buffering
 from tests.simulation.state import state_of
+from tests.simulation.stock import departure, take_stock
 from tests.simulation.store import Moment, SimulatedStore
+from tests.simulation.workers import Workers
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
+NO_MISTAKES = ("taken over", "waited in their buffers")
+STEPS_OF_CLOCK_MS = (-4_000, -60_000, -3_600_000, 4_000, 3_600_000)
 STEPS_MOST = 60_000  # of the scheduler; a seed that needs more goes round in circles
-
-
-class SimulatedProcesses:
-    """Fulfils `engine.loader.Processes`; reading a definition takes its time."""
-
-    def __init__(self, versions: list[StoredVersion], scheduler: Scheduler) -> None:
-        self._versions = versions
-        self._scheduler = scheduler
-
-    def usable(self, names: Iterable[str]) -> dict[str, int]:
-        """The newest versions."""
-        newest = {version.process: version.id for version in self._versions}
-        return {name: newest[name] for name in names if name in newest}
-
-    def newest(self, name: str) -> tuple[int, Process]:
-        """The newest version of a process."""
-        stored = self._versions[self.usable([name])[name] - 1]
-        return stored.id, workload.compiled(stored.text, stored.process, stored.version)
-
-    async def by_id(self, version_id: int) -> Process:
-        """The process of a version."""
-        await self._scheduler.pause()
-        stored = self._versions[version_id - 1]
-        return workload.compiled(stored.text, stored.process, stored.version)
 
 
 class World:
@@ -87,7 +68,13 @@ class World:
         self._crashes_left = self.options.crashes
         self._full_left = 0
         self._sampled: set[tuple[bytes, int]] = set()
+        self._buffer_chance = Random(f"clocks of buffers {seed}")
+        self._machine_ahead_ms = self._most_ahead_ms = 0
         self._definitions = self._publish()
+        names = [definition["process"] for definition in self._definitions]
+        self._buffering = draw_buffering(seed, names)
+        if self._buffering.few_faults and options is None:
+            self.options = with_few_crashes(self.options)
         self.record = Record({d["process"]: d for d in self._definitions}, WINDOW_MS)
         self.record.memory_limit = self.options.moving_runs
         self._outside = Outside(
@@ -96,12 +83,21 @@ class World:
             self.options,
             self.record,
             self._deliver,
+            lambda key, answer: self._workers.bring(key, answer),  # noqa: PLW0108 - made below
+            Random(f"later {seed}"),
             self._kill,
         )
-
         self._society = Society(
-            self._scheduler, chance, self.options, self.record, self._disk, self._clock
+            self._scheduler,
+            chance,
+            self.options,
+            self.record,
+            self._disk,
+            self._clock,
+            self._buffering,
+            seed,
         )
+        self._workers = Workers(self._scheduler, self._society, self.record)
 
     def run(self) -> Record:
         """Plays the seed to its end."""
@@ -155,24 +151,39 @@ class World:
         scheduler = self._scheduler
         self._life += 1
         self._has_recovered = False
+        # A process begins with what the machine's clock says, and counts on from there.
+        self._clock.ahead_ms = ahead = self._machine_ahead_ms
         store = SimulatedStore(
-            self._disk, self._pause_store, refuse=self._refuse, wrote=self._wrote
+            self._disk,
+            self._pause_store,
+            refuse=self._refuse,
+            wrote=self._wrote,
+            now=lambda: scheduler.now + ahead,
+            note=self._note,
         )
         mailbox = SimulatedMailbox(scheduler)
         entropy = Random(f"entropy {self._life} {self._chance.random()}")
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, self._life),
-            definitions=Definitions(SimulatedProcesses(self._disk.versions, scheduler), {}),
+            definitions=self._given(),
             mailbox=mailbox,
             clock=self._clock,
             entropy=entropy.randbytes,
             new_bell=lambda: SimulatedBell(scheduler, self._clock),
             new_reply=lambda: SimulatedReply(scheduler),
-            report=lambda event, run, reason: self.record.reports.append(f"{event}: {reason}"),
+            report=self._report,
             limits=self.options.limits(),
         )
         self._spawn("boot", self._start(node, mailbox, store))
+
+    def _report(self, event: str, run: str, reason: str) -> None:
+        if not any(words in event for words in NO_MISTAKES):
+            self.record.reports.append(f"{event}: {reason}")
+
+    def _given(self) -> Definitions:
+        processes = SimulatedProcesses(self._disk.versions, self._scheduler)
+        return Definitions(processes, self._society.buffers.sources)
 
     async def _start(self, node: Node, mailbox: SimulatedMailbox, store: SimulatedStore) -> None:
         while True:
@@ -183,7 +194,7 @@ class World:
             else:
                 break
         self._has_recovered = True
-        self._society.hubs[0] = Hub(node, mailbox, store)
+        self._society.hubs[0] = Hub(node, mailbox, store, life=self._life)
         names = ("belt", "committer", "loader", "timers", "pulse", "releaser")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
@@ -284,6 +295,11 @@ class World:
             return StoreBroken("the disk gave an error")
         return None
 
+    def _note(self, what: str, *about: Any) -> None:
+        if what == "left":
+            at, now = self._scheduler.steps, self._scheduler.now
+            self.record.departures.append(departure(about[0], at, now))
+
     def _wrote(self, row: JournalRow) -> None:
         self.record.rows.append((self._scheduler.steps, row.key, row.seq, row.entry))
 
@@ -303,11 +319,29 @@ class World:
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
         for _ in range(self.options.clean_stops):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
+        self._plan_steps_of_clocks()
         self._society.plan()
+
+    def _plan_steps_of_clocks(self) -> None:
+        chance = self._buffer_chance
+        for _ in range(self._buffering.steps_of_clock):
+            self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._set_clock)
 
     def _jump(self) -> None:
         """The machine's clock is set forwards."""
-        self._clock.ahead_ms += self._chance.choice((700, 4_000, 60_000, 90_000_000))
+        self._put_clock(self._chance.choice((700, 4_000, 60_000, 90_000_000)))
+
+    def _set_clock(self) -> None:
+        """The machine's clock is set, backwards too: the process goes on from where it is, and the
+        next one begins with what the clock says then.
+        """
+        self._put_clock(self._buffer_chance.choice(STEPS_OF_CLOCK_MS))
+
+    def _put_clock(self, by_ms: int) -> None:
+        self.record.clock_was_set = True
+        self._machine_ahead_ms += by_ms
+        self._most_ahead_ms = max(self._most_ahead_ms, self._machine_ahead_ms)
+        self._clock.ahead_ms = max(self._clock.ahead_ms, self._machine_ahead_ms)
 
     def _stop(self) -> None:
         hub = self._society.hub
@@ -319,7 +353,14 @@ class World:
     def _calm_down(self) -> None:
         """From here on nothing fails, and people look after what stopped."""
         self._is_calm = self._outside.is_calm = True
+        self.record.calm_at = self._scheduler.now
+        self._put_clocks_right()
         self._society.calm_down()
+
+    def _put_clocks_right(self) -> None:
+        """What is due at a time that a clock once showed has its time."""
+        self._machine_ahead_ms = self._most_ahead_ms
+        self._clock.ahead_ms = max(self._clock.ahead_ms, self._most_ahead_ms)
 
     def _all_ended(self) -> bool:
         return (
@@ -352,20 +393,5 @@ class World:
             self.record.samples.append(Sample(key, moving.run.seq, state_of(moving.run)))
 
     def _take_stock(self) -> None:
-        record, disk = self.record, self._disk
-        record.ended_in_time = self._all_ended()
-        record.inbox = len(disk.inbox)
-        record.held = len(disk.held)
-        record.statuses = {key: row.status for key, row in disk.runs.items()}
-        record.requests = {
-            key: Stored(
-                request.source,
-                request.process,
-                request.body,
-                request.meta,
-                request.identity,
-                request.identity_until,
-                request.accepted_at,
-            )
-            for key, request in disk.requests.items()
-        }
+        self.record.ended_in_time = self._all_ended()
+        take_stock(self.record, self._disk)

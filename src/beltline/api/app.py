@@ -131,7 +131,7 @@ class _Address:
         query = read_query(operation, scope["query_string"])
         raw = b""
         if operation.text_media:
-            raw = await read_whole(receive, headers, hub.limits, "definition_bytes")
+            raw = await read_whole(receive, headers, hub.limits, operation.text_limit)
         elif operation.body is not None:
             raw = await read_whole(receive, headers, hub.limits)
         body = read_sent(operation, headers, raw, depth=hub.limits.request_depth)

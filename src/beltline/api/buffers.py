@@ -12,6 +12,8 @@ from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
 from beltline.core.explanation import moment
+from beltline.definition.bitrix24 import Bitrix24Way
+from beltline.definition.buffering import Paused
 from beltline.definition.source import Source
 from beltline.definition.verify import (
     Verify,
@@ -27,7 +29,7 @@ from beltline.definition.webhook import WebhookWay
 from beltline.engine.buffers import Buffer
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
-from beltline.engine.releaser import PAUSED, RELEASED
+from beltline.engine.releaser import PAUSED, release_now
 
 State = Literal["paused", "released"]
 Way = Literal["none", "bearer", "basic", "hmac", "standard-webhooks", "slack", "bitrix24"]
@@ -44,9 +46,9 @@ _WAYS: dict[type[Verify], Way] = {
 
 
 class SourceView(msgspec.Struct, frozen=True):
-    """A source: where it is (`path`) and how its senders are verified, null for one that looks for
-    itself and has a `feed`; whether it tells repeats by its file (`identity_window_ms`, null where
-    it does not), and what it holds back.
+    """A source: where it is (`path`) and how its senders are verified, null where nobody may send;
+    its `feed`, where it looks for itself; whether it tells repeats by its file
+    (`identity_window_ms`, null where it does not), and what it holds back.
     """
 
     source: str
@@ -112,7 +114,7 @@ async def list_buffers(call: Call[Nothing, Nothing]) -> BufferList:
     """Lists what each source holds back."""
     known = [_buffer_view(buffer) for buffer in await call.hub.buffers().states()]
     names = {view.source for view in known}
-    counts = await call.hub.store.held(None)
+    counts = await call.hub.held_counts.all()
     left = [
         BufferView(name, "paused", held.number)
         for name, held in counts.items()
@@ -132,7 +134,9 @@ async def pause_source(call: Call[Nothing, Nothing]) -> BufferView:
 
 @operation(needs=Role.OPERATOR, body=Nothing, answer=Released, problems=(404, 409, 422))
 async def resume_source(call: Call[Nothing, Nothing]) -> Released:
-    """Lets go of all that the source holds back, and holds back nothing any more."""
+    """Ends a pause: the source releases again as its file says, or at once where that says
+    `paused`. What may go at once goes now.
+    """
     hub, source = call.hub, known_source(call)
     require_process(hub, source)  # first: a pause must not end with nowhere to go
     try:
@@ -153,18 +157,30 @@ def _buffer_view(buffer: Buffer) -> BufferView:
 
 
 def _source_view(hub: Hub, source: Source, buffer: Buffer) -> SourceView:
-    identity, way = source.identity, source.way
+    identity = source.identity
     return SourceView(
         source=source.name,
         kind=source.kind,
         process=", ".join(source.processes),
-        path=f"/in/{source.name}" if isinstance(way, WebhookWay) else None,
-        verify=_WAYS[type(way.verify)] if isinstance(way, WebhookWay) else None,
+        path=f"/in/{source.name}" if _is_open(source) else None,
+        verify=_verified_by(source),
         identity_window_ms=None if identity is None else identity.window_ms,
         state=_state(buffer.state),
         held=buffer.held,
         feed=feed_view(hub, source.name),
     )
+
+
+def _is_open(source: Source) -> bool:
+    """Whether somebody may send to it."""
+    way = source.way
+    return isinstance(way, WebhookWay) or (isinstance(way, Bitrix24Way) and way.token is not None)
+
+
+def _verified_by(source: Source) -> Way | None:
+    if isinstance(source.way, WebhookWay):
+        return _WAYS[type(source.way.verify)]
+    return "bitrix24" if _is_open(source) else None
 
 
 def _state(state: str) -> State:
@@ -181,13 +197,13 @@ def known_source(call: Call[Any, Any]) -> Source:
 
 async def held_by(hub: Hub, source: Source) -> int:
     """How many requests a source holds."""
-    count = (await hub.store.held(source.name)).get(source.name)
-    return 0 if count is None else count.number
+    return await hub.held_counts.of(source.name)
 
 
 async def state_of(hub: Hub, source: Source) -> State:
-    """Whether a source holds back what comes in."""
-    return _state(PAUSED if await hub.holds_back(source) else RELEASED)
+    """Whether a source is paused: by a person, or by its file."""
+    release = release_now(source, (await hub.source_states.get()).get(source.name))
+    return "paused" if isinstance(release, Paused) else "released"
 
 
 def require_process(hub: Hub, source: Source) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from beltline.api.fresh import Fresh
 from beltline.catalog.catalog import Catalog
+from beltline.catalog.connection_tests import Examination
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
+from beltline.engine.attachments import BlobStore
 from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers, holds_back
+from beltline.engine.callbacks import Callbacks
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
 from beltline.engine.verdicts import Verdicts
-from beltline.sources.attachments import BlobStore
+from beltline.engine.workers import Workers
 from beltline.sources.door import Door
 from beltline.sources.feeding import Feeds
 from beltline.sources.notes import Notes
@@ -40,8 +44,10 @@ class Hub:
 
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
     source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
-    `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing.
-    `link_key` signs the links of approvals; None: there are none.
+    `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing,
+    `callbacks` knows the addresses of later answers, `workers` who answered last. `test_connection`
+    connects by the named one; it raises `LookupError` and `NoTest`. `link_key` signs the links of
+    approvals; None: there are none.
     """
 
     node: Node
@@ -56,16 +62,21 @@ class Hub:
     blobs: BlobStore
     feeds: Feeds
     verdicts: Verdicts
+    callbacks: Callbacks
+    workers: Workers
+    test_connection: Callable[[str], Awaitable[Examination]]
     link_key: bytes | None = None
     counters: Counters = field(default_factory=Counters)
     source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
     backlogs: Backlogs = field(init=False)
+    held_counts: HeldCounts = field(init=False)
     notes: Notes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source_states", Fresh(self.store.source_state, self.clock))
         object.__setattr__(self, "backlogs", Backlogs(self.store, self.clock))
+        object.__setattr__(self, "held_counts", HeldCounts(self.store, self.clock))
         object.__setattr__(self, "notes", Notes(self.verdicts, self.limits))
         object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
 
@@ -90,7 +101,7 @@ class Hub:
 
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""
-        return Buffers(self.store, self.processes, self.clock, self.sources)
+        return Buffers(self.store, self.processes, self.clock, self.sources, self.held_counts)
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""

@@ -20,6 +20,7 @@ from beltline.api.answer import Answer, answer_of, send_answer
 from beltline.api.body import SenderGone, announced_bytes, read_whole
 from beltline.api.cross_origin import check_origin, readable_headers
 from beltline.api.hub import Hub
+from beltline.api.portal_events import PortalEvents
 from beltline.api.problem import Problem, problem_of, unavailable
 from beltline.api.source_pages import SourcePages
 from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer, responded
@@ -27,8 +28,10 @@ from beltline.api.waiting import WaitingSenders, seconds_of
 from beltline.core.events import AnswerGiven
 from beltline.core.explanation import moment
 from beltline.core.model import Process
+from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
+from beltline.engine.attachments import Attachment
 from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
@@ -36,7 +39,6 @@ from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.release_plan import drained_at
 from beltline.engine.releaser import release_now
 from beltline.engine.work import Accepted, Refused
-from beltline.sources.attachments import Attachment
 from beltline.sources.headers import Headers
 from beltline.sources.refusal import RequestRefused, SecretMissing
 from beltline.sources.request import new_request
@@ -61,6 +63,7 @@ class IntakeRoute:
         self._logged_at: dict[tuple[str, str], int] = {}
         self._waiting = WaitingSenders(hub)
         self._pages = SourcePages(hub)
+        self._portal_events = PortalEvents(hub)
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,17 +71,12 @@ class IntakeRoute:
         name: str = scope["path"][len(PREFIX) :]
         webhook: Webhook | None = None
         try:
-            webhook = self._webhook(name)
-            headers = scope["headers"]
-            if scope["method"] != "POST":
-                answer = self._pages.answer(webhook, scope)
-            elif webhook.way.body_bytes is None:
-                self._check_open()
-                body = await self._read(webhook, headers, receive)
-                answer = await self._take_in(webhook, headers, body)
+            source = self._hub.sources.get(name)
+            if source is not None and isinstance(source.way, Bitrix24Way):
+                answer = await self._portal_events.answer(source, scope, receive)
             else:
-                self._check_open()
-                answer = await self._take_in_sized(webhook, headers, receive)
+                webhook = self._webhook(name)
+                answer = await self._answer(webhook, scope, receive)
         except RequestRefused as refused:
             answer = answer_of(problem_of(refused))
         except Problem as problem:
@@ -111,6 +109,16 @@ class IntakeRoute:
             answer = self._dressed(webhook, answer, scope["headers"])
         self._hub.counters.count_intake(answer.status)
         await send_answer(send, answer)
+
+    async def _answer(self, webhook: Webhook, scope: Scope, receive: Receive) -> Answer:
+        headers = scope["headers"]
+        if scope["method"] != "POST":
+            return self._pages.answer(webhook, scope)
+        self._check_open()
+        if webhook.way.body_bytes is not None:
+            return await self._take_in_sized(webhook, headers, receive)
+        body = await self._read(webhook, headers, receive)
+        return await self._take_in(webhook, headers, body)
 
     def _check_open(self) -> None:
         """Raises `Problem` (503) where nothing can be stored."""
@@ -166,7 +174,7 @@ class IntakeRoute:
         is_read: bool = True,
     ) -> None:
         notes, source = self._hub.notes, webhook.source.name
-        if notes.has_room(source):
+        if notes.take_slot(source):
             came = webhook.came(received, self._hub.limits, is_read=is_read)
             notes.refused(source, key, came, why.status, why.kind, str(why))
 
@@ -198,7 +206,7 @@ class IntakeRoute:
             )
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
-        if answer.same_body and hub.notes.has_room(source.name):
+        if answer.same_body and hub.notes.take_slot(source.name):
             came = webhook.came(received, hub.limits)
             hub.notes.repeated(source.name, key, came, answer.key)
         return await self._repeated(webhook, answer, taken, request, headers)
@@ -236,9 +244,17 @@ class IntakeRoute:
     async def _submit_held(
         self, source: Source, request: NewRequest
     ) -> Accepted | Repeat | Refused:
-        """Submits a request for the source's buffer, if that has room."""
+        """Submits a request for the source's buffer, if that has room. A repeat needs none: its
+        first has its place.
+        """
         hub = self._hub
-        await self._require_room(source)
+        try:
+            await self._require_room(source)
+        except Problem:
+            repeat = None if request.identity is None else await hub.store.repeated(request)
+            if repeat is None:
+                raise
+            return repeat
         with hub.backlogs.coming(source):
             answer = await hub.node.intake.submit(request, 0, None)
             if isinstance(answer, Accepted):

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from beltline.api.access import Role
+from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
+from beltline.catalog.connection_tests import NoTest
 from beltline.catalog.schema import module_schema
+from beltline.core.explanation import moment
 from beltline.definition.finding import nearest
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """How calls of a name reach their handler: `event` in the hub itself, else the `origin` of the
+    worker. `worker` is what the one that answered last calls itself, `heard_at` when that was, both
+    as this node knows it since its start.
+    """
+
+    transport: str = "event"
+    origin: str | None = None
+    worker: str | None = None
+    heard_at: str | None = None
 
 
 class ModuleSummary(msgspec.Struct, frozen=True):
@@ -23,12 +39,22 @@ class ModuleSummary(msgspec.Struct, frozen=True):
     icon: str
     effect: str
     connection: str | None
+    carried: Carried
+
+
+class BoundName(msgspec.Struct, frozen=True):
+    """A further name that `beltline.toml` gives a module (`name@version`)."""
+
+    name: str
+    module: str
+    carried: Carried
 
 
 class ModuleList(msgspec.Struct, frozen=True):
-    """All modules, by name and version."""
+    """All modules, by name and version, and the further names that are bound to them."""
 
     modules: list[ModuleSummary]
+    bound: list[BoundName]
 
 
 class ConnectionLimitsView(msgspec.Struct, frozen=True):
@@ -58,6 +84,14 @@ class ConnectionList(msgspec.Struct, frozen=True):
     connections: list[ConnectionView]
 
 
+class ConnectionTested(msgspec.Struct, frozen=True):
+    """What came of a test; `found` is what is there, or what has to be changed."""
+
+    connection: str
+    ok: bool
+    found: str
+
+
 @operation(needs=Role.VIEWER, answer=ModuleList)
 async def list_modules(call: Call[Nothing, Nothing]) -> ModuleList:
     """Lists the modules."""
@@ -71,10 +105,26 @@ async def list_modules(call: Call[Nothing, Nothing]) -> ModuleList:
                 module.icon,
                 module.effect,
                 module.connection,
+                _carried(call.hub, module.pinned, module.pinned),
             )
             for module in call.hub.catalog
-        ]
+        ],
+        [
+            BoundName(name, pinned, _carried(call.hub, name, pinned))
+            for name, pinned in sorted(call.hub.catalog.aliases().items())
+        ],
     )
+
+
+def _carried(hub: Hub, name: str, pinned: str) -> Carried:
+    remote = hub.catalog.remote(name, pinned)
+    if remote is None:
+        return Carried()
+    address = urlsplit(remote.address)  # the path may hold what nobody but the operator should see
+    origin, heard = f"{address.scheme}://{address.netloc}", hub.workers.last(remote.name)
+    if heard is None:
+        return Carried(remote.transport, origin)
+    return Carried(remote.transport, origin, heard.version or None, moment(heard.at))
 
 
 @operation(needs=Role.VIEWER, answer=dict[str, Any], problems=(404,))
@@ -107,3 +157,16 @@ async def list_connections(call: Call[Nothing, Nothing]) -> ConnectionList:
             for name, file in sorted(hub.connections.items())
         ]
     )
+
+
+@operation(needs=Role.OPERATOR, answer=ConnectionTested, problems=(404, 409))
+async def test_connection(call: Call[Nothing, Nothing]) -> ConnectionTested:
+    """Connects as modules do, and tells what it found. It changes nothing on the other side."""
+    name = call.path["name"]
+    try:
+        tested = await call.hub.test_connection(name)
+    except LookupError as missing:
+        raise Problem(404, "no-such-connection", str(missing)) from missing
+    except NoTest as none:
+        raise Problem(409, "no-test", str(none)) from none
+    return ConnectionTested(name, tested.ok, tested.found)

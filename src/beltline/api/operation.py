@@ -51,7 +51,8 @@ class Call(msgspec.Struct, Generic[Q, B], frozen=True):
 class Operation(msgspec.Struct, frozen=True):
     """A handler and what is declared of it; the handler's docstring is the summary.
 
-    `query` and `body` are Structs; `text_media` are the content types of a body that is text.
+    `query` and `body` are Structs; `text_media` are the content types of a body that is text, which
+    `text_limit` bounds.
     `answer` is the Struct of a good answer, None where it is no JSON (`media` says what it is).
     """
 
@@ -60,6 +61,7 @@ class Operation(msgspec.Struct, frozen=True):
     query: type[Any] = Nothing
     body: type[Any] | None = None
     text_media: tuple[str, ...] = ()
+    text_limit: str = "definition_bytes"
     answer: Any = None
     media: str = "application/json"
     status: int = 200

@@ -23,11 +23,12 @@ from beltline.core.explanation import moment
 from beltline.definition.source import Source
 from beltline.engine.ids import id_of, key_of
 from beltline.engine.recent import VerdictName, recent
-from beltline.engine.records import RunRecord
+from beltline.engine.records import Repeat, RunRecord
 from beltline.engine.verdict_store import Verdict
 from beltline.sources.by_hand import read_again, vouched_for
 from beltline.sources.door import NotTaken
-from beltline.sources.refusal import RequestRefused
+from beltline.sources.offering import is_another
+from beltline.sources.refusal import RequestRefused, identity_taken
 
 RequestId = Annotated[str, Meta(description="The id of a request.")]
 
@@ -199,6 +200,8 @@ async def _take_in(hub: Hub, verdict: Verdict, source: Source, instead: Any, by:
         raise problem_of(refused) from refused
     except (NotTaken, OSError) as why:
         raise unavailable("not-accepting", f"The request cannot be stored now: {why}.") from why
+    if isinstance(answer, Repeat) and taken.offered.identity is not None and is_another(answer):
+        answer = identity_taken()
     if isinstance(answer, RequestRefused):
         raise problem_of(answer)
     return answer.key

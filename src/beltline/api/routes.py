@@ -21,7 +21,8 @@ from beltline.api.held_requests import (
     order_requests,
     release_requests,
 )
-from beltline.api.inventory import list_connections, list_modules, show_module
+from beltline.api.inventory import list_connections, list_modules, show_module, test_connection
+from beltline.api.module_answers import take_answer
 from beltline.api.operation import Endpoint
 from beltline.api.requests import accept_request, list_requests, show_request
 from beltline.api.runs import cancel_run, go_to_step, list_runs, retry_run, show_run, skip_step
@@ -39,6 +40,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/runs/{id}/approve", approve_step),
     Endpoint("POST", "/api/v1/runs/{id}/reject", reject_step),
     Endpoint("GET", "/api/v1/approvals", list_approvals),
+    Endpoint("POST", "/api/v1/events/answers", take_answer),
     Endpoint("GET", "/api/v1/dead-letters", list_dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/retry", retry_many),
     Endpoint("POST", "/api/v1/dead-letters/skip", skip_many),
@@ -64,4 +66,5 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/modules", list_modules),
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),
+    Endpoint("POST", "/api/v1/connections/{name}/test", test_connection),
 )

@@ -13,7 +13,7 @@ from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
 from beltline.core.duration import DurationError, parse_moment_ms
 from beltline.core.explanation import moment
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_command
+from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_message
 from beltline.core.run import Status
 from beltline.engine.ids import id_of, key_of
 from beltline.engine.inspection import Inspected, RunView, inspect
@@ -169,7 +169,7 @@ async def cancel_run(call: Call[Nothing, CancelBody]) -> Asked:
 
 async def post_command(hub: Hub, key: bytes, command: Command) -> int:
     """Makes a command durable; the run's node is to be woken after it (`hub.wake_runs`)."""
-    return await hub.store.post(key, encode_command(command), hub.clock.now())
+    return await hub.store.post(key, encode_message(command), hub.clock.now())
 
 
 def milliseconds(text: str | None, name: str) -> int | None:

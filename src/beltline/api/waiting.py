@@ -80,7 +80,7 @@ class WaitingSenders:
                 raise
             return None
         finally:
-            hub.node.committer.forget(key, rest)
+            hub.node.unwatch(key, rest)
         answer = _answer(run)
         if answer is not None:
             return answer

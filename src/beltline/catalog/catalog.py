@@ -11,12 +11,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from beltline.catalog.invocation import Invocation, invocation_of
 from beltline.catalog.parameters import check_parameters
+from beltline.core.engine_steps import ENGINE_STEPS
 from beltline.core.limits import LIMITS
 from beltline.definition.finding import nearest
 from beltline.definition.modules import ModuleEntry
@@ -25,27 +27,51 @@ from beltline.sdk import Module
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)*")
 
 
+_SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
 class CatalogError(Exception):
     """The modules or their bindings do not fit together; the text says which, and what to do."""
 
 
 class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for."""
+    """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for (`use`; without
+    it the module of that name), and how it is reached: `event`, in this process, or the address of
+    a worker. `concurrency` bounds the calls that are under way there; `secret` (`${NAME}`) names
+    what is shown to the worker as a bearer token.
+    """
 
-    use: str
+    use: str = ""
+    transport: str = ""
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    secret: str = ""
+
+
+class Remote(msgspec.Struct, frozen=True):
+    """A module that a worker serves: the bound name, the worker's address, how many calls may be
+    under way there (None: as the limit says), and the name of the secret that it asks for.
+    """
+
+    name: str
+    transport: str
+    address: str
+    concurrency: int | None = None
+    secret: str = ""
 
 
 class Catalog:
     """Modules by name. Immutable; it fulfils `definition.modules.ModuleIndex`."""
 
-    __slots__ = ("_aliases", "_entries", "_invocations", "_newest")
+    __slots__ = ("_aliases", "_entries", "_invocations", "_newest", "_remotes")
 
     def __init__(
         self,
         modules: Iterable[Module[Any, Any]] = (),
         aliases: Mapping[str, str] = MappingProxyType({}),
+        remotes: Mapping[str, Remote | None] = MappingProxyType({}),
     ) -> None:
-        """`aliases` gives further names, each for a `name` or a `name@version`.
+        """`aliases` gives further names, each for a `name` or a `name@version`. `remotes` tells of
+        names how they are reached: by a worker, or in this process (None).
 
         Raises `CatalogError` where two modules have one name and version, or where an alias leads
         to no module.
@@ -63,6 +89,7 @@ class Catalog:
             self._entries[module.pinned] = _entry(module)
             self._newest[module.name] = module.pinned
         self._aliases = {alias: self._target(alias, use) for alias, use in aliases.items()}
+        self._remotes = dict(remotes)
 
     def __iter__(self) -> Iterator[Module[Any, Any]]:
         """Every module, by name and version."""
@@ -74,7 +101,12 @@ class Catalog:
     def find(self, name: str) -> ModuleEntry | None:
         """What a definition needs to know of the module that a step names, or None."""
         pinned = self._pinned(name)
-        return None if pinned is None else self._entries[pinned]
+        if pinned is None:
+            return None
+        remote = self.remote(name, pinned)
+        if remote is None:
+            return self._entries[pinned]
+        return msgspec.structs.replace(self._entries[pinned], transport=remote.transport)
 
     def names(self) -> Collection[str]:
         """Every name that a step can use, without versions."""
@@ -89,16 +121,50 @@ class Catalog:
         """The module that a published step is pinned to (`name@version`), ready to be called."""
         return self._invocations.get(pinned)
 
-    def bound(self, bindings: Mapping[str, Binding]) -> Catalog:
-        """This catalogue with further names for its modules.
+    def remote(self, name: str, pinned: str) -> Remote | None:
+        """The worker that serves a step, which names its module `name` and is pinned to `pinned`;
+        None where this process does. What is bound to the step's own word counts first.
+        """
+        if name in self._remotes:
+            return self._remotes[name]
+        module_name = pinned.partition("@")[0]
+        return None if module_name in self._aliases else self._remotes.get(module_name)
 
-        A binding may take the name of a module and so put another one in its place. Raises
-        `CatalogError` where a binding leads to no module.
+    def aliases(self) -> dict[str, str]:
+        """The further names of modules, each with what it stands for (`name@version`)."""
+        return dict(self._aliases)
+
+    def remotes(self) -> list[Remote]:
+        """All workers that names are bound to."""
+        return [remote for _, remote in sorted(self._remotes.items()) if remote is not None]
+
+    def bound(self, bindings: Mapping[str, Binding]) -> Catalog:
+        """This catalogue with further names for its modules, and with what carries them.
+
+        A binding may take the name of a module and so put another one in its place. A name that has
+        an address and no module here stands for a module of the worker alone, of which nothing is
+        known. Raises `CatalogError` where a binding leads to no module, or nowhere.
         """
         targets = {
-            alias: self._pinned(binding.use) or binding.use for alias, binding in bindings.items()
+            alias: self._pinned(binding.use) or binding.use
+            for alias, binding in bindings.items()
+            if binding.use
         }
-        return Catalog(self, {**self._aliases, **targets})
+        remotes = {name: _remote(name, one) for name, one in bindings.items() if one.transport}
+        undeclared: list[Module[Any, Any]] = []
+        for name, binding in bindings.items():
+            pinned = targets.get(name) or self._pinned(name)
+            if not binding.use and not binding.transport:
+                raise CatalogError(f"[modules.{name}] says neither use nor transport: write one")
+            if pinned is None and remotes[name] is None:
+                raise CatalogError(f"[modules.{name}]: no module has this name; say which to use")
+            if pinned in ENGINE_STEPS and remotes.get(name) is not None:
+                raise CatalogError(f"[modules.{name}]: {pinned} is run by the engine itself")
+            if pinned is None:
+                undeclared.append(_undeclared(name))
+        return Catalog(
+            [*self, *undeclared], {**self._aliases, **targets}, {**self._remotes, **remotes}
+        )
 
     def restricted(self, names: Collection[str]) -> Catalog:
         """This catalogue with the named modules only, in all their versions.
@@ -110,11 +176,12 @@ class Catalog:
             raise CatalogError(f"no module has the name {unknown[0]!r}")
         kept = [module for module in self if module.name in names]
         pinned = {module.pinned for module in kept}
-        return Catalog(kept, {alias: use for alias, use in self._aliases.items() if use in pinned})
+        aliases = {alias: use for alias, use in self._aliases.items() if use in pinned}
+        return Catalog(kept, aliases, self._remotes)
 
     def extended(self, modules: Iterable[Module[Any, Any]]) -> Catalog:
         """This catalogue with further modules. Raises `CatalogError` where two are the same."""
-        return Catalog([*self, *modules], self._aliases)
+        return Catalog([*self, *modules], self._aliases, self._remotes)
 
     def _pinned(self, name: str) -> str | None:
         if name in self._aliases:
@@ -128,6 +195,43 @@ class Catalog:
             hint = f"; did you mean {near!r}?" if near else ""
             raise CatalogError(f"[modules.{alias}] uses {use!r}, and no module has this name{hint}")
         return pinned
+
+
+def _remote(name: str, binding: Binding) -> Remote | None:
+    address = binding.transport
+    if address == "event":
+        return None
+    try:
+        parts = urlsplit(address)
+        scheme, host = parts.scheme, parts.hostname
+    except ValueError:
+        scheme, host = "", None
+    if scheme not in ("http", "https") or not host:
+        raise CatalogError(
+            f"[modules.{name}] has the transport {address.partition('?')[0][:100]!r}: write event,"
+            " or the address of a worker, such as http://127.0.0.1:9000/"
+        )
+    named = _SECRET.fullmatch(binding.secret)
+    if binding.secret and named is None:
+        raise CatalogError(f"[modules.{name}] secret: write the name of a secret, ${{NAME}}")
+    return Remote(name, "http", address, binding.concurrency, named[1] if named else "")
+
+
+def _undeclared(name: str) -> Module[Any, Any]:
+    """What is known here of a module that only its worker has: nothing."""
+    parameters: Any = dict[str, Any]
+    return Module(
+        name=name,
+        version=1,
+        summary="Served by a worker, which alone knows its parameters and its result.",
+        category="site",
+        icon="cloud",
+        effect="at-least-once",
+        config=parameters,
+        output=Any,
+        handler=None,
+        examples=(),
+    )
 
 
 def _entry(module: Module[Any, Any]) -> ModuleEntry:

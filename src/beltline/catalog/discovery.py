@@ -7,6 +7,7 @@ value. A file that fails to load is told with its name and its error, and the ot
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -77,30 +78,56 @@ def of_home(folder: Path) -> Found:
     for path in sorted(folder.glob("*.py")):
         if path.name.startswith("_"):
             continue
-        try:
-            defined = list(_defined(_load(path)))
-        except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything
-            failures.append(_failure(str(path), error))
-            continue
-        if not defined:
-            failures.append(
-                LoadFailure(str(path), "it defines neither `module = Module(…)` nor `modules`")
-            )
-        for found in defined:
-            if not isinstance(found, Module):
-                failures.append(LoadFailure(str(path), f"a Module is wanted, not {_kind(found)}"))
-            elif found.effect == "pure":
+        found = of_file(path)
+        failures.extend(found.failures)
+        for module in found.modules:
+            if module.effect == "pure":
                 # Pure modules run inside the belt's own loop, where a slow one stops every run.
                 failures.append(
                     LoadFailure(
                         str(path),
-                        f"the module {found.name!r} is declared pure, which only modules of the"
+                        f"the module {module.name!r} is declared pure, which only modules of the"
                         " hub itself can be: write idempotent",
                     )
                 )
             else:
-                modules.append(found)
+                modules.append(module)
     return Found(tuple(modules), tuple(failures))
+
+
+def of_file(path: Path) -> Found:
+    """The modules of one file, of whatever effect."""
+    try:
+        loaded = _load(path)
+    except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything
+        return Found(failures=(_failure(str(path), error),))
+    return _found_in(loaded, str(path))
+
+
+def of_package(name: str) -> Found:
+    """The modules of a Python module that can be imported by this name, of whatever effect."""
+    try:
+        loaded = importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything
+        return Found(failures=(_failure(name, error),))
+    return _found_in(loaded, name)
+
+
+def _found_in(loaded: ModuleType, source: str) -> Found:
+    """What an imported Python module defines: as `module`, or as `modules`."""
+    try:
+        defined = list(_defined(loaded))
+    except Exception as error:  # noqa: BLE001 - foreign code runs here, and may raise anything
+        return Found(failures=(_failure(source, error),))
+    modules = tuple(one for one in defined if isinstance(one, Module))
+    failures = [
+        LoadFailure(source, f"a Module is wanted, not {_kind(one)}")
+        for one in defined
+        if not isinstance(one, Module)
+    ]
+    if not defined:
+        failures = [LoadFailure(source, "it defines neither `module = Module(…)` nor `modules`")]
+    return Found(modules, tuple(failures))
 
 
 def _load(path: Path) -> ModuleType:

@@ -21,7 +21,8 @@ class Invocation(msgspec.Struct, frozen=True):
 
     `decode` turns a step's resolved parameters into the handler's `config`; it raises
     `msgspec.ValidationError`, a `ValueError`, for which `catalog.parameters.explain` has words.
-    `fits` tells whether a result is of the type that the module declares. `call` is the handler.
+    `fits` tells whether a result is of the type that the module declares; `read` makes it from
+    plain JSON data, and raises as `decode` does. `call` is the handler.
     `is_async` tells whether it is a coroutine function; a plain function may block and belongs
     into a thread.
     """
@@ -29,6 +30,7 @@ class Invocation(msgspec.Struct, frozen=True):
     module: Module[Any, Any]
     decode: Callable[[Any], Any]
     fits: Callable[[Any], bool]
+    read: Callable[[Any], Any]
     call: Callable[[Any, Context], Any]
     is_async: bool
 
@@ -39,13 +41,16 @@ def invocation_of(module: Module[Any, Any]) -> Invocation:
         module=module,
         decode=_decoder(module.config),
         fits=_fits(module),
+        read=_decoder(module.output),
         call=module.handler or _by_the_engine,
         is_async=inspect.iscoroutinefunction(module.handler),
     )
 
 
 def _by_the_engine(config: Any, context: Context) -> Any:
-    raise TypeError("steps of this module are run by the engine itself")
+    raise TypeError(
+        "this module has no handler here: [modules.NAME] transport binds it to a worker"
+    )
 
 
 def _decoder(config: Any) -> Callable[[Any], Any]:
@@ -63,6 +68,6 @@ def _plain(params: Any) -> Any:
 
 def _fits(module: Module[Any, Any]) -> Callable[[Any], bool]:
     declared = get_origin(module.output) or module.output
-    if not isinstance(declared, type):  # such as Any
+    if declared is Any or not isinstance(declared, type):  # Any is a class, but has no instances
         return lambda result: True
     return lambda result: isinstance(result, declared)

@@ -99,9 +99,12 @@ def _struct(struct: type[msgspec.Struct], value: dict[Any, Any], place: Place) -
             sound = False
             yield _unknown(key, list(fields), place)
             continue
-        for problem in _value(fields[key].type, element, (*place, key), fields[key]):
-            sound = False
-            yield problem
+        found = [
+            *_not_constant(fields[key], element, (*place, key)),
+            *_value(fields[key].type, element, (*place, key), fields[key]),
+        ]
+        sound = sound and not found
+        yield from found
     for name, field in fields.items():
         if field.required and name not in value:
             sound = False
@@ -109,6 +112,25 @@ def _struct(struct: type[msgspec.Struct], value: dict[Any, Any], place: Place) -
     if sound and not _has_unknown(value):
         # What concerns several parameters at once, such as "one of the two".
         yield from _constant(struct, value, place, None)
+
+
+def _not_constant(field: FieldInfo, value: Any, place: Place) -> Iterator[Problem]:
+    """What is an expression in a field that takes none (`sdk.field(constant=…)`)."""
+    metas = [extra for extra in _extras(field.type) if isinstance(extra, msgspec.Meta)]
+    wanted = next(
+        (meta.extra_json_schema.get("constant") for meta in metas if meta.extra_json_schema), None
+    )
+    name = field.encode_name
+    if wanted == "value" and _has_unknown(value):
+        yield Problem(
+            place,
+            f"`{name}` takes no expressions: what comes in could change what it says",
+            "Write it out, and give values as parameters of their own.",
+        )
+    elif wanted == "keys" and (
+        isinstance(value, str) or (isinstance(value, dict) and any("{{" in key for key in value))
+    ):
+        yield Problem(place, f"the names in `{name}` must be written out", "Write `NAME: VALUE`.")
 
 
 def _constant(kind: Any, value: Any, place: Place, field: FieldInfo | None) -> Iterator[Problem]:

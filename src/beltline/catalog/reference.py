@@ -7,12 +7,12 @@ against them, so that a page can never say other than the module does.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
 
-from beltline.catalog.schema import config_schema, output_schema
+from beltline.catalog.schema import config_schema, module_schema, output_schema
 from beltline.sdk import Module
 
 _EFFECTS = {
@@ -20,23 +20,43 @@ _EFFECTS = {
     "idempotent": "a repeated call has the effect of one",
     "at-least-once": "a repeated call may have a second effect",
 }
+_REPEATED = {
+    "pure": "Gives the same result.",
+    "idempotent": "Does nothing more.",
+    "at-least-once": "May have a second effect.",
+}
+_BOUNDS = {
+    "minimum": "at least {:,}",
+    "maximum": "at most {:,}",
+    "minLength": "at least {:,} characters",
+    "maxLength": "at most {:,} characters",
+    "minItems": "at least {:,} entries",
+    "maxItems": "at most {:,} entries",
+}
 _CATEGORIES = {
     "data": "Data",
     "flow": "Flow",
     "memory": "Memory",
     "http": "HTTP",
     "crm": "CRM",
+    "channel": "Channels",
+    "queue": "Queues",
     "log": "Log",
     "site": "This site's own",
 }
 _WRITTEN = "<!-- Written from the module's declaration; a change here is lost. -->"
+CATALOGUE = "catalogue.json"
 
 
 def reference_pages(modules: Iterable[Module[Any, Any]]) -> dict[str, str]:
-    """The text of each page by its file name: `NAME.md`, and `README.md` with the list."""
+    """The text of each page by its file name: `NAME.md`, `README.md` with the list, and
+    `catalogue.json` with all that there is to know, for programs.
+    """
     newest = {module.name: module for module in sorted(modules, key=lambda one: one.version)}
     pages = {f"{name}.md": page(module) for name, module in newest.items()}
     pages["README.md"] = _index(newest.values())
+    described = [module_schema(module) for module in newest.values()]
+    pages[CATALOGUE] = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
     return pages
 
 
@@ -46,6 +66,7 @@ def page(module: Module[Any, Any]) -> str:
     facts = [
         f"| Version | {module.version} |",
         f"| Effect | {module.effect}: {_EFFECTS[module.effect]} |",
+        f"| A repeated call | {module.on_repeat or _REPEATED[module.effect]} |",
         f"| Connection | {connection} |",
         f"| Run by | {'the engine itself' if module.handler is None else 'its handler'} |",
     ]
@@ -79,8 +100,20 @@ def _table(schema: dict[str, Any], without: str) -> str:
         examples = about.get("examples")
         if examples:
             meaning += " For example " + ", ".join(f"`{_json(one)}`" for one in examples) + "."
-        rows.append(f"| `{name}` | {_type(about)} | {_cell(default)} | {_cell(meaning)} |")
+        kind = ", ".join((_type(about), *_bounds(about)))
+        rows.append(f"| `{name}` | {kind} | {_cell(default)} | {_cell(meaning)} |")
     return "\n".join(rows)
+
+
+def _bounds(about: dict[str, Any]) -> Iterator[str]:
+    """The bounds of a field in words."""
+    for branch in (about, *about.get("anyOf", ())):
+        for key, words in _BOUNDS.items():
+            if key in branch:
+                is_one = key in ("minLength", "minItems") and branch[key] == 1
+                yield "not empty" if is_one else words.format(branch[key])
+        if "constant" in branch:
+            yield "written out"
 
 
 def _type(about: dict[str, Any]) -> str:

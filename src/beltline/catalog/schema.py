@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 
+from beltline.engine.contract import schemas
 from beltline.sdk import Module
 
 _TEMPLATE = "#/$defs/{name}"
@@ -24,10 +26,10 @@ def output_schema(module: Module[Any, Any]) -> dict[str, Any]:
 def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
     """All of a module that can be shown, as plain JSON data.
 
-    `{name, version, summary, description, category, icon, effect, connection, engine, config,
-    output, examples}`: `engine` holds for a step that the hub itself runs, `config` and `output`
-    are JSON Schemas, an example is `{title, with, result}`, its result null where it depends on
-    the outside.
+    `{name, version, summary, description, category, icon, effect, on_repeat, connection, engine,
+    config, output, examples}`: `engine` holds for a step that the hub itself runs, `config` and
+    `output` are JSON Schemas, an example is `{title, with, result}`, its result null where it
+    depends on the outside.
     """
     return {
         "name": module.name,
@@ -37,6 +39,7 @@ def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
         "category": module.category,
         "icon": module.icon,
         "effect": module.effect,
+        "on_repeat": module.on_repeat,
         "connection": module.connection,
         "engine": module.handler is None,
         "config": config_schema(module),
@@ -45,6 +48,14 @@ def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
             {"title": example.title, "with": example.config, "result": example.output}
             for example in module.examples
         ],
+    }
+
+
+def contract_files() -> dict[str, str]:
+    """The contract of workers as files: `event.schema.json` and `answer.schema.json`."""
+    return {
+        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas().items()
     }
 
 

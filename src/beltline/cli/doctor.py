@@ -14,6 +14,8 @@ from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
 from beltline.cli.opening import opened_store
 from beltline.definition.answer import MetaChallenge
+from beltline.definition.bitrix24 import Bitrix24Way
+from beltline.definition.secret import SecretRef
 from beltline.definition.verify import VerifyNone
 from beltline.definition.webhook import WebhookWay
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
@@ -52,16 +54,24 @@ def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
 
 
 def _missing_secrets(files: HomeFiles) -> list[str]:
-    """What a connection or a source needs and nobody has set."""
+    """What a connection, a source or a worker needs and nobody has set."""
     read = secret_reader()
+    wanted: list[tuple[str, SecretRef | None]]
     wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
     for one in files.sources.values():
+        if isinstance(one.way, Bitrix24Way) and one.way.token is not None:
+            wanted.append((f"source {one.name}", one.way.token))
         if not isinstance(one.way, WebhookWay):
             continue
         if not isinstance(one.way.verify, VerifyNone):
             wanted.append((f"source {one.name}", one.way.verify.secret))
         if isinstance(one.way.challenge, MetaChallenge):
             wanted.append((f"source {one.name}", one.way.challenge.secret))
+    wanted += [
+        (f"[modules.{one.name}]", SecretRef(one.secret))
+        for one in files.catalog.remotes()
+        if one.secret
+    ]
     missing = []
     for what, secret in wanted:
         if secret is not None:

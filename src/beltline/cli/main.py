@@ -51,6 +51,12 @@ COMMANDS = {
     "request": Entry("request", "app", "See what came in lately, also what was refused."),
     "event": Entry("event", "app", "Bring events to runs that wait, and see who does."),
     "source": Entry("source", "app", "Have a schedule bring a request now."),
+    "worker": Entry(
+        "worker",
+        "worker",
+        "Serve modules to hubs over HTTP until SIGTERM or Ctrl-C; connections are the home's.",
+    ),
+    "connection": Entry("connection", "app", "Test the accounts of outside systems."),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),

@@ -24,7 +24,7 @@ from beltline.cli.console import (
 )
 from beltline.cli.opening import opened_store, run_key
 from beltline.core.explanation import moment
-from beltline.core.inputs import Cancel, Command, GoTo, Resolve, Retry, Skip, encode_command
+from beltline.core.inputs import Cancel, Command, GoTo, Resolve, Retry, Skip, encode_message
 from beltline.core.limits import LIMITS
 from beltline.core.run import Status
 from beltline.engine.ids import id_of
@@ -208,7 +208,7 @@ def _send(home: Path, url: str | None, id: str, command: Command) -> None:
             key = run_key(id)
             refusal = (await inspect(opened.store, opened.processes, key)).refusal(command)
             if not refusal:
-                await opened.store.post(key, encode_command(command), opened.clock.now())
+                await opened.store.post(key, encode_message(command), opened.clock.now())
             return refusal
 
     refusal = asyncio.run(post())

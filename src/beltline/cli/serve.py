@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
-import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -22,6 +19,7 @@ import uvloop
 from beltline.api.app import create_app
 from beltline.api.tokens import new_token
 from beltline.cli.console import HomeOption, StoreOption, say
+from beltline.cli.listening import ListeningServer
 from beltline.composition import Running, publish_files, running_hub, when_reachable
 from beltline.engine.ports import StoreAway
 from beltline.logs import Redaction, configure_logs
@@ -66,7 +64,10 @@ async def _serve(
 ) -> None:
     # Of several nodes none decides by its files what all of them do: `beltline publish` does.
     publishes = not is_shared(url or home.store_url)
-    async with running_hub(home, url=url, redaction=redaction) as running:
+    host = host or home.settings.server.host
+    port = home.settings.server.port if port is None else port
+    own_url = _url_of(host, port) if port else ""
+    async with running_hub(home, url=url, redaction=redaction, own_url=own_url) as running:
         for finding in running.files.findings:
             say(str(finding))
         if publishes:
@@ -79,8 +80,8 @@ async def _serve(
             home.settings.stopping.grace_s,
             uvicorn.Config(
                 create_app(running.hub),
-                host=host or home.settings.server.host,
-                port=home.settings.server.port if port is None else port,
+                host=host,
+                port=port,
                 loop="none",
                 log_config=None,
                 access_log=False,
@@ -107,7 +108,7 @@ async def _serve(
             running.ended.result()
 
 
-class _Server(uvicorn.Server):
+class _Server(ListeningServer):
     """Says where it listens, once it does; ends by a signal without dying of it."""
 
     def __init__(self, running: Running, grace_s: float, config: uvicorn.Config) -> None:
@@ -123,27 +124,20 @@ class _Server(uvicorn.Server):
             self._running.node.drain()
         super().handle_exit(sig, frame)
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C end the serving, and what comes after it (answers that are under
-        way, handing runs over) still happens. uvicorn's own way raises the signal again at the
-        end, which would kill the process before that.
-        """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+    def listens(self, host: str, port: int) -> None:
+        """It listens there now."""
+        say(f"beltline listens on http://{host}:{port}")
+        callbacks = self._running.hub.callbacks
+        callbacks.base = callbacks.base or _url_of(host, port)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                say(f"beltline listens on http://{host}:{port}")
+
+def _url_of(host: str, port: int) -> str:
+    """Where workers on this machine reach the hub; empty where it listens everywhere, since then
+    nobody here can know by which of its addresses they would.
+    """
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - it is compared
+        return ""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _first_token(running: Running) -> None:

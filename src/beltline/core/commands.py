@@ -90,7 +90,7 @@ def _retry(turn: Turn, visit: Visit, command: Retry) -> None:
 def _skip(turn: Turn, visit: Visit, command: Skip) -> None:
     step = turn.run.process.steps[visit.step]
     size = len(_encode(command.result))
-    if not turn.has_room(step, size):
+    if not turn.take_slot(step, size):
         text = f"the document would pass document_bytes ({LIMITS.document_bytes})"
         turn.events.append(CommandRefused("skip", text))
         return

@@ -19,14 +19,17 @@ import msgspec
 from beltline.core.child import Child
 from beltline.core.commands import carry_out
 from beltline.core.engine_steps import ENGINE_STEPS, call, wait_event
-from beltline.core.events import Error, Event, EventLate, RunStarted
+from beltline.core.events import Error, Event, EventLate, RunStarted, StepDeferred
 from beltline.core.inputs import (
+    EXPIRED,
+    Answer,
     Answered,
     AttemptFailed,
     Cancel,
     ChildBegun,
     ChildEnded,
     ChildHalted,
+    Deferred,
     EventArrived,
     GoTo,
     Input,
@@ -87,22 +90,22 @@ def _start(turn: Turn, input: Start) -> None:
     turn.arrive(process.start)
 
 
-def _awaited(turn: Turn, step: str, visit: int, attempt: int) -> Visit | None:
+def awaited(run: Run, input: Answer | Deferred) -> Visit | None:
     """The open visit that this answer belongs to; None fences off what came too late."""
-    found = turn.run.open.get((step, visit))
-    if found is None or found.phase != "dispatched" or found.attempt != attempt:
+    found = run.open.get((input.step, input.visit))
+    if found is None or found.attempt != input.attempt:
         return None
-    return found
+    return found if found.phase in ("dispatched", "deferred") else None
 
 
 def _answered(turn: Turn, input: Answered) -> None:
-    if _awaited(turn, input.step, input.visit, input.attempt) is not None:
+    if awaited(turn.run, input) is not None:
         step = turn.run.process.steps[input.step]
         turn.complete(step, input.visit, input.attempt, input.result, input.size)
 
 
 def _attempt_failed(turn: Turn, input: AttemptFailed) -> None:
-    visit = _awaited(turn, input.step, input.visit, input.attempt)
+    visit = awaited(turn.run, input)
     if visit is not None:
         turn.fail(
             turn.run.process.steps[input.step],
@@ -115,12 +118,18 @@ def _attempt_failed(turn: Turn, input: AttemptFailed) -> None:
         )
 
 
+def _deferred(turn: Turn, input: Deferred) -> None:
+    visit = awaited(turn.run, input)
+    if visit is not None and visit.phase == "dispatched":
+        turn.events.append(StepDeferred(input.step, input.visit, input.attempt, visit.at))
+
+
 def _time_passed(turn: Turn, input: TimePassed) -> None:
     for visit in turn.run.open.values():
         if not visit.at or visit.at > turn.at:
             continue
         step = turn.run.process.steps[visit.step]
-        if visit.phase == "dispatched":
+        if visit.phase in ("dispatched", "deferred"):
             text = f"no answer within {step.timeout_ms / 1000:g} s"
             turn.fail(step, visit.number, visit.attempt, visit.failures, Error("timeout", text))
         elif visit.phase == "backoff":
@@ -130,14 +139,15 @@ def _time_passed(turn: Turn, input: TimePassed) -> None:
 
 
 def _recovered(turn: Turn, input: Recovered) -> None:
-    for visit in turn.run.open.values():
-        if visit.phase == "dispatched":
+    for key, visit in turn.run.open.items():
+        if visit.phase == "dispatched" and key not in input.answered:
             turn.dispatch_again(visit, "recovered")
 
 
 def _set_aside(turn: Turn, input: SetAside) -> None:
+    phases = ("dispatched", "waiting") if input.kind == EXPIRED else ("dispatched",)
     for visit in turn.run.open.values():
-        if visit.phase == "dispatched":
+        if visit.phase in phases:
             step = turn.run.process.steps[visit.step]
             turn.fail(
                 step,
@@ -167,6 +177,7 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Start: _start,
     Answered: _answered,
     AttemptFailed: _attempt_failed,
+    Deferred: _deferred,
     TimePassed: _time_passed,
     Recovered: _recovered,
     SetAside: _set_aside,

@@ -19,7 +19,8 @@ class Error(msgspec.Struct, frozen=True):
     """Why an attempt failed. `kind` is for conditions, `message` for people.
 
     Kinds: `retry` (the handler asked for it), `reject`, `exception`, `timeout`, `expression`,
-    `input`, `result`, `limit`, `crash`, `module`, `expired`.
+    `input`, `result`, `limit`, `crash`, `module`, `expired`, `transport` (no answer that a module
+    gives came back).
     """
 
     kind: str
@@ -64,6 +65,17 @@ class StepWaiting(msgspec.Struct, frozen=True, array_like=True, tag="step-waitin
 
     step: str
     visit: int
+    until: int
+
+
+class StepDeferred(msgspec.Struct, frozen=True, array_like=True, tag="step-deferred"):
+    """The handler of an attempt took its work over and will answer later: the visit waits for that
+    answer, at most until the attempt's deadline, in Unix milliseconds.
+    """
+
+    step: str
+    visit: int
+    attempt: int
     until: int
 
 
@@ -215,6 +227,7 @@ Event = (
     RunStarted
     | StepStarted
     | StepWaiting
+    | StepDeferred
     | StepCompleted
     | StepFailed
     | StepSkipped

@@ -36,6 +36,10 @@ def standing(run: Run) -> Standing:
             reasons.insert(0, f"{where} is a dead letter: {text}")
         elif visit.phase == "dispatched":
             reasons.append(f"{where} is under way, attempt {visit.attempt}")
+        elif visit.phase == "deferred":
+            reasons.append(
+                f"{where} waits for the answer to attempt {visit.attempt}, until {moment(visit.at)}"
+            )
         elif visit.phase == "backoff":
             message = visit.error.message if visit.error else "failed"
             reasons.append(f"{where} is tried again at {moment(visit.at)}: {message}")

@@ -17,7 +17,7 @@ class Start(msgspec.Struct, frozen=True):
     """Put a fresh run on the belt."""
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
     """A handler gave its result for one attempt; `result` holds JSON values only."""
 
     step: str
@@ -27,7 +27,7 @@ class Answered(msgspec.Struct, frozen=True):
     size: int = 0
 
 
-class AttemptFailed(msgspec.Struct, frozen=True):
+class AttemptFailed(msgspec.Struct, frozen=True, tag="attempt-failed"):
     """A handler gave no result. `final` forbids a retry; `after_ms` is the earliest wait."""
 
     step: str
@@ -38,17 +38,33 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     after_ms: int | None = None
 
 
+class Deferred(msgspec.Struct, frozen=True):
+    """A handler took the work of one attempt over, and will answer later, by a message."""
+
+    step: str
+    visit: int
+    attempt: int
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """Look for everything that is due: timeouts, retries, waits."""
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """The run was loaded again; answers to its outstanding attempts may be lost."""
+    """The run was loaded again; answers to its outstanding attempts may be lost, but for those of
+    the visits `answered` (step, number), which are here and are decided on next.
+    """
+
+    answered: frozenset[tuple[str, int]] = frozenset()
+
+
+EXPIRED = "expired"
 
 
 class SetAside(msgspec.Struct, frozen=True, tag="set-aside"):
     """Make the run's attempts dead letters, for a person to decide: it was moving at every one of
-    several crashes, or its request had waited for too long. `kind` is the error's.
+    several crashes, or its request had waited for too long. `kind` is the error's; where that is
+    `EXPIRED` nothing of the run is to go on, and its waits become dead letters, too.
     """
 
     reason: str
@@ -142,11 +158,11 @@ class ChildHalted(msgspec.Struct, frozen=True, tag="child-halted"):
     reason: str
 
 
+Answer = Answered | AttemptFailed
 Command = Retry | Skip | GoTo | Cancel | Resolve
-Message = (
-    Command | SetAside | EventArrived | ChildEnded | ChildHalted
-)  # what may come for a run from outside its node
-Input = Start | Answered | AttemptFailed | TimePassed | Recovered | ChildBegun | Message
+# What may come for a run from outside its node.
+Message = Command | SetAside | Answer | EventArrived | ChildEnded | ChildHalted
+Input = Start | Deferred | TimePassed | Recovered | ChildBegun | Message
 
-encode_command = msgspec.json.Encoder().encode
+encode_message = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode

@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True):
     source_file_bytes: int = 1_073_741_824  # read row by row; a larger one is some mistake
     poll_pages: int = 1_000  # of one look: more is a loop, or wants a cursor
     poll_rows: int = 10_000  # of one query, which stand in memory together
+    poll_bytes: int = 67_108_864  # the same, as JSON: a row with files in it is not a small one
 
     # Definitions.
     definition_bytes: int = 16_777_216  # 10,000 steps with conditions take about 5 MB
@@ -90,6 +91,16 @@ class Limits(msgspec.Struct, frozen=True):
     call_depth: int = 20  # of runs that call each other: more is a process that calls itself
     approval_bytes: int = 65_536  # what a person says with a decision
 
+    # Workers: modules behind `http`.
+    module_answer_bytes: int = 1_114_112  # `result_bytes`, and what stands around the result
+    module_event_bytes: int = 8_388_608  # parameters can repeat what the document holds once
+    module_calls: int = 64  # under way at one module, unless its binding says otherwise
+    # Modules. A result stands in the document; files are read into memory.
+    module_rows: int = 10_000  # of a query or a table, at once: more goes on with the next
+    module_file_bytes: int = 33_554_432  # 32 MiB: twice what a site can send, and some mails
+    module_unpacked_bytes: int = 134_217_728  # of an xlsx, which is a zip: more is a bomb
+    module_cells: int = 1_000_000  # of a sheet, looked at in some seconds
+
     # Engine.
     batch: int = 512  # decisions per commit: more gains little, and costs latency
     claim_runs: int = 100  # at once, in well under 20 ms; what is left is claimed right after it
@@ -128,6 +139,10 @@ TINY = Limits(
     source_file_bytes=16_384,
     poll_pages=3,
     poll_rows=5,
+    module_rows=20,
+    module_file_bytes=16_384,
+    module_unpacked_bytes=65_536,
+    module_cells=1_000,
     compiled_steps=4,
     condition_levels=8,
     process_steps=20,
@@ -135,6 +150,9 @@ TINY = Limits(
     document_bytes=8_192,
     result_bytes=4_096,
     visits_per_step=5,
+    module_answer_bytes=4_352,
+    module_event_bytes=16_384,
+    module_calls=2,
     batch=4,
     claim_runs=4,
     moving_runs=8,

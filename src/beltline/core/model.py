@@ -32,6 +32,9 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True):
     """One place in a process.
 
+    `transport` names how the step reaches its handler (`event`, `http`) as it is configured now; it
+    is no part of what was published. `is_inline` (a pure handler beside the belt, called in place)
+    follows from it and from `effect`.
     `module` is the name as the author wrote it, `implementation` what it is pinned to on
     publishing (`name@major`). `next` is None where the key is absent: the branch ends there when
     no condition gives an outcome. `is_join` (arriving tokens gather here) follows from two or more
@@ -54,11 +57,15 @@ class Step(msgspec.Struct, frozen=True):
     timeout_ms: int = 30_000
     max_visits: int = 1_000
     title: str = ""
+    transport: str = "event"
     is_join: bool = False
+    is_inline: bool = False
 
     def __post_init__(self) -> None:
-        # Asked at every move of a token, so it is worked out once.
+        # Asked at every move of a token, so they are worked out once.
         msgspec.structs.force_setattr(self, "is_join", len(self.prev) > 1)
+        is_inline = self.effect == "pure" and self.transport == "event"
+        msgspec.structs.force_setattr(self, "is_inline", is_inline)
 
 
 STARTS_RUNS = frozenset(("call@1",))

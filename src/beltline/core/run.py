@@ -29,6 +29,7 @@ from beltline.core.events import (
     RunStarted,
     RunStopped,
     StepCompleted,
+    StepDeferred,
     StepFailed,
     StepLeft,
     StepSkipped,
@@ -40,7 +41,7 @@ from beltline.core.model import Process, Step
 
 RETRIED_BY_PERSON = "retried by a person"
 
-Phase = Literal["dispatched", "backoff", "waiting", "dead"]
+Phase = Literal["dispatched", "deferred", "backoff", "waiting", "dead"]
 Status = Literal["cancelled", "stopped", "moving", "parked", "waiting", "completed"]
 VisitKey = tuple[str, int]
 
@@ -60,9 +61,9 @@ class Awaited(msgspec.Struct, frozen=True):
 class Visit(msgspec.Struct):
     """One open activation of a step.
 
-    `at` is the deadline of a dispatched attempt, or when a backoff or a wait ends, in Unix
-    milliseconds; a dead letter has none (0), nor has a wait without a bound. `input` is resolved
-    once per visit. `awaits` is what it waits for beside the time.
+    `at` is the deadline of a dispatched or deferred attempt, or when a backoff or a wait ends, in
+    Unix milliseconds; a dead letter has none (0), nor has a wait without a bound. `input` is
+    resolved once per visit. `awaits` is what it waits for beside the time.
     """
 
     step: str
@@ -107,7 +108,9 @@ class Run(msgspec.Struct):
 
     @property
     def is_moving(self) -> bool:
-        """Whether an answer is outstanding, so that the run belongs into memory."""
+        """Whether an answer is outstanding, so that the run belongs into memory. One that is to
+        come later, by a message, does not keep it there.
+        """
         # A plain loop: this is asked after every decision, and a generator costs twice as much.
         for visit in self.open.values():  # noqa: SIM110
             if visit.phase == "dispatched":
@@ -218,6 +221,14 @@ def _step_waiting(
 ) -> None:
     visit = run.open[(event.step, event.visit)]
     visit.phase = "waiting"
+    visit.at = event.until
+
+
+def _step_deferred(
+    run: Run, event: StepDeferred, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    visit = run.open[(event.step, event.visit)]
+    visit.phase = "deferred"
     visit.at = event.until
 
 
@@ -368,6 +379,7 @@ _APPLY: dict[type, Any] = {
     RunStarted: _run_started,
     StepStarted: _step_started,
     StepWaiting: _step_waiting,
+    StepDeferred: _step_deferred,
     StepCompleted: _step_completed,
     StepFailed: _step_failed,
     StepSkipped: _step_skipped,

@@ -117,7 +117,7 @@ class Turn:
         """
         known = self.run.open.get((step.id, visit))
         failures = 0 if known is None else known.failures
-        if not self.has_room(step, size):
+        if not self.take_slot(step, size):
             text = f"the document would pass document_bytes ({LIMITS.document_bytes})"
             self.fail(step, visit, attempt, failures, Error("limit", text), final=True)
             return
@@ -134,7 +134,7 @@ class Turn:
         self.events.append(StepCompleted(step.id, visit, attempt, result, size, to, because))
         self._arrivals.extend(to)
 
-    def has_room(self, step: Step, size: int) -> bool:
+    def take_slot(self, step: Step, size: int) -> bool:
         """Whether the document can hold a result of `size` bytes in place of the step's last."""
         size_before = self.run.sizes.get(step.id, 0)
         return self.run.document_bytes - size_before + size <= LIMITS.document_bytes
@@ -248,7 +248,7 @@ class Turn:
         digest, trouble = hash_of(value)
         self.events.append(
             StepStarted(
-                step.id, visit, attempt, step.implementation, "event", digest, reason, given
+                step.id, visit, attempt, step.implementation, step.transport, digest, reason, given
             )
         )
         if visit > step.max_visits:

@@ -15,6 +15,7 @@ class ModuleEntry(msgspec.Struct, frozen=True):
     """What the check of a step needs to know of its module.
 
     `pinned` is `name@major`, `connection_kind` the kind of connection that it needs (None: none).
+    `transport` names how it is reached (`event`, `http`).
     `check` examines a step's `with` (plain data at the given place) and returns what is wrong;
     values that hold `{{ }}` are not known yet and pass.
     """
@@ -23,6 +24,7 @@ class ModuleEntry(msgspec.Struct, frozen=True):
     effect: Effect
     connection_kind: str | None
     check: Callable[[Any, Place], list[Problem]]
+    transport: str = "event"
 
 
 class ModuleIndex(Protocol):

@@ -93,6 +93,13 @@ def read_schedule(report: Report, data: dict[str, Any]) -> ScheduleWay | None:
             "Take it out.",
             of_key=True,
         )
+    if "backlog" in data:
+        report.error(
+            ("backlog",),
+            "a schedule has no sender that could wait until its backlog has room: every time fires",
+            "Take it out. `expires` ends what has waited for too long.",
+            of_key=True,
+        )
     if times is None or request is None:
         return None
     return ScheduleWay(times, request, missed)

@@ -18,6 +18,7 @@ from beltline.core.condition import Routing, compile_routing
 from beltline.core.limits import LIMITS
 from beltline.core.problem import Place
 from beltline.core.template import Template
+from beltline.definition.bitrix24 import BITRIX24_KEYS, Bitrix24Way, read_bitrix24
 from beltline.definition.buffering import BUFFER_KEYS, Buffering, read_buffering
 from beltline.definition.files import FILES_KEYS, FilesWay, read_files
 from beltline.definition.finding import Finding, Report, unreadable
@@ -43,7 +44,7 @@ _KEYS = ("source", "kind", "process", "condition", "identity", "schema", *BUFFER
 _IDENTITY_KEYS = ("by", "window")
 _WINDOW_MS = 86_400_000
 
-Way = WebhookWay | ScheduleWay | FilesWay | PollWay | MailWay | QueueWay
+Way = WebhookWay | ScheduleWay | FilesWay | PollWay | MailWay | QueueWay | Bitrix24Way
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -60,6 +61,7 @@ _KINDS = {
     "poll": _Kind(POLL_KEYS, read_poll),
     "mail": _Kind(MAIL_KEYS, read_mail),
     "queue": _Kind(QUEUE_KEYS, read_queue),
+    "bitrix24": _Kind(BITRIX24_KEYS, read_bitrix24),
 }
 
 

@@ -103,6 +103,7 @@ def read_step(context: StepContext, data: dict[str, Any], id: str, place: Place)
         timeout_ms=policy.timeout_ms,
         max_visits=max_visits,
         title=title,
+        transport=entry.transport if entry is not None else "event",
     )
     return ReadStep(step, place, outcomes)
 

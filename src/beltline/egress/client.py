@@ -27,7 +27,7 @@ from beltline.core.limits import LIMITS
 from beltline.egress.addresses import IPAddress, refusal
 from beltline.egress.gate import CheckedResolver, checked_sockets
 from beltline.egress.target import Refused, Target, parse_target
-from beltline.sdk import Connection, HttpFailed, HttpResponse
+from beltline.sdk import AnswerTooLarge, Connection, HttpFailed, HttpResponse
 
 REDIRECTS = 5  # a service that moved needs one or two; more is a loop
 _CONNECTIONS = 256  # open at once; past it requests wait for one another
@@ -50,7 +50,8 @@ class OutgoingClient:
 
     `resolver` gives the maker of the name resolver, `policy` the addresses that are refused, and
     `tls` the certificates that are trusted; all have defaults and are given by tests. `body_bytes`
-    bounds what is sent, `answer_bytes` what is read, also after decompression.
+    bounds what is sent, `answer_bytes` what is read, also after decompression; `connections` how
+    many are open at once (0: as many as are asked for).
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class OutgoingClient:
         tls: SSLContext | None = None,
         body_bytes: int = LIMITS.document_bytes,
         answer_bytes: int = LIMITS.document_bytes,
+        connections: int = _CONNECTIONS,
     ) -> None:
         self._resolver = resolver
         self._policy = policy
         self._tls = tls
         self._body_bytes = body_bytes
         self._answer_bytes = answer_bytes
+        self._connections = connections
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
@@ -174,7 +177,7 @@ class OutgoingClient:
                 connector=aiohttp.TCPConnector(
                     resolver=CheckedResolver(self._resolver(), policy),
                     socket_factory=checked_sockets(policy),
-                    limit=_CONNECTIONS,
+                    limit=self._connections,
                     ssl=True if self._tls is None else self._tls,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -279,7 +282,7 @@ def _decompressed(body: bytes, limit_bytes: int, target: Target) -> bytes:
 
 
 def _too_large(target: Target, limit_bytes: int) -> HttpFailed:
-    return HttpFailed(
+    return AnswerTooLarge(
         f"the answer of {target.origin} is larger than {limit_bytes} bytes (limit document_bytes)",
         permanent=True,
     )

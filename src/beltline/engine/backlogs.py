@@ -13,17 +13,18 @@ from contextlib import contextmanager
 import msgspec
 
 from beltline.definition.source import Source
+from beltline.engine.held_counts import FRESH_MS_PER_REQUEST
 from beltline.engine.ports import Clock, Store, StoreAway
 
 FRESH_MS = 1_000
-# Of a large backlog a count takes longer, and matters less: a source of a million is counted about
-# each ten seconds.
-FRESH_MS_PER_REQUEST = 0.01
+# Of a full one sooner: what goes meanwhile is room, and a source must not be refusing while it has
+# some. A backlog of less than goes in a second would else never be full for long.
+FULL_FRESH_MS = 100
 
 
 class _Count(msgspec.Struct):
     number: int = 0
-    until: int = 0
+    at: int | None = None  # when it was counted last
     accepted: int = 0  # since the count was asked for
     coming: int = 0  # and not known yet whether they are accepted
     is_asking: bool = False
@@ -52,9 +53,16 @@ class Backlogs:
         if backlog is None:
             return None
         count = self._counts.setdefault(source.name, _Count())
-        if self._clock.now() >= count.until and not count.is_asking:
+        if not count.is_asking and self._is_old(count, backlog.most):
             await self._ask(source.name, count)
-        return backlog.most - count.number - count.accepted - count.coming
+        return _room(count, backlog.most)
+
+    def _is_old(self, count: _Count, most: int) -> bool:
+        if count.at is None:
+            return True
+        fresh_ms = FRESH_MS if _room(count, most) > 0 else FULL_FRESH_MS
+        fresh_ms += round(count.number * FRESH_MS_PER_REQUEST)
+        return self._clock.now() >= count.at + fresh_ms
 
     @contextmanager
     def coming(self, source: Source) -> Iterator[None]:
@@ -82,4 +90,8 @@ class Backlogs:
             count.is_asking = False
         count.number = 0 if held is None else held.number
         count.accepted -= before
-        count.until = self._clock.now() + FRESH_MS + round(count.number * FRESH_MS_PER_REQUEST)
+        count.at = self._clock.now()
+
+
+def _room(count: _Count, most: int) -> int:
+    return most - count.number - count.accepted - count.coming

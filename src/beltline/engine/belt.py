@@ -20,9 +20,10 @@ from typing import Any
 import msgspec
 
 from beltline.core.child import Child
-from beltline.core.decide import advance, decide
+from beltline.core.decide import advance, awaited, decide
 from beltline.core.events import Journal, StepCompleted
 from beltline.core.inputs import (
+    Answer,
     Answered,
     AttemptFailed,
     Cancel,
@@ -33,9 +34,9 @@ from beltline.core.inputs import (
     Start,
     TimePassed,
     decode_message,
-    encode_command,
+    encode_message,
 )
-from beltline.core.inputs import Message as CoreMessage
+from beltline.core.inputs import Message as Said
 from beltline.core.limits import Limits
 from beltline.core.run import Awaited, Run, Status, new_run, replay
 from beltline.engine.children import Children
@@ -175,14 +176,19 @@ class Belt:
         moving = Moving(run, None if stored.entries else "moving", stored.crashes)
         self._runs.add(moving)
         is_set_aside = stored.crashes >= self._limits.crashes or _is_withdrawn(run, stored)
-        for input in self._first_inputs(run, stored):
-            self._go_on(moving, input, now, is_set_aside=is_set_aside)
-        for message in stored.messages:
-            self._take_message(moving, message, now)
+        said = self._take_messages(moving, stored.messages)
+        answers: list[Answer] = [one for one in said if isinstance(one, Answered | AttemptFailed)]
+        has_answer = False
+        for input in self._first_inputs(run, stored, answers):
+            has_moved = self._go_on(moving, input, now, is_set_aside=is_set_aside)
+            has_answer = has_answer or (has_moved and input in answers)
+        for order in said:
+            if not isinstance(order, Answered | AttemptFailed):
+                self._go_on(moving, order, now)
         # Crashes stay counted until an answer comes: were they cleared by the commit that
         # dispatches again, a run that kills the process would never be found out. One that is set
         # aside, and that a person retries at once, counts anew.
-        self._settle(moving, changed=is_set_aside or not stored.crashes)
+        self._settle(moving, changed=is_set_aside or has_answer or not stored.crashes)
 
     def _folded(self, loaded: Loaded) -> Run | None:
         """The run as its journal tells it. None where that cannot be told on this node: one
@@ -200,32 +206,40 @@ class Belt:
             return None
         return run
 
-    def _first_inputs(self, run: Run, stored: StoredRun) -> list[Input]:
+    def _first_inputs(self, run: Run, stored: StoredRun, answers: list[Answer]) -> list[Input]:
+        """What a loaded run is to be decided on first. `answers` were told to be taken: they come
+        before what time has passed, and their visits are not called again.
+        """
         if stored.crashes >= self._limits.crashes:
             reason = f"moving at {stored.crashes} crashes in a row; its step may cause them"
-            return [SetAside(reason)] if run.started else [Start(), SetAside(reason)]
+            start: list[Input] = [] if run.started else [Start()]
+            return [*start, *answers, SetAside(reason)]
         if not run.started:
             return [Start()]
-        return [Recovered(), TimePassed()]
+        answered = frozenset((a.step, a.visit) for a in answers if awaited(run, a) is not None)
+        return [Recovered(answered), *answers, TimePassed()]
 
     def _noticed(self, noticed: Noticed, now: int) -> None:
         moving = self._runs.get(noticed.message.key)
         if moving is not None and noticed.message.id not in moving.messages:
-            self._take_message(moving, noticed.message, now)
-            self._settle(moving, True)
+            said = self._take_messages(moving, [noticed.message])
+            has_moved = [self._go_on(moving, one, now) for one in said]
+            self._settle(moving, any(has_moved))
 
     def _barrier(self, barrier: Barrier, _now: int) -> None:
         self._committer.gathering.barriers.append(barrier)
 
-    def _take_message(self, moving: Moving, message: Message, now: int) -> None:
-        moving.messages.add(message.id)
-        self._committer.gathering.messages_done.append(message.id)
-        try:
-            command = decode_message(message.body)
-        except msgspec.DecodeError as wrong:  # of a newer version, say
-            self._report("a message is not understood", moving.run.id, str(wrong))
-            return
-        self._go_on(moving, command, now)
+    def _take_messages(self, moving: Moving, messages: list[Message]) -> list[Said]:
+        """What messages say. They are deleted by the commit of what is decided on them."""
+        said: list[Said] = []
+        for message in messages:
+            moving.messages.add(message.id)
+            self._committer.gathering.messages_done.append(message.id)
+            try:
+                said.append(decode_message(message.body))
+            except msgspec.DecodeError as wrong:  # of a newer version, say
+                self._report("a message is not understood", moving.run.id, str(wrong))
+        return said
 
     # What follows
 
@@ -261,8 +275,8 @@ class Belt:
                 continue
             rows.append(JournalRow(run.key, run.seq, Journal.encode(now, events)))
             advance(run, decision)
-            for (step, visit), awaited in decision.awaits.items():
-                self._note_awaited(run.key, step, visit, awaited, now)
+            for (step, visit), from_outside in decision.awaits.items():
+                self._note_awaited(run.key, step, visit, from_outside, now)
             for child in decision.children:
                 pending.extend(self._begin_child(child, now, may_call=may_call))
             for id, message in decision.messages:
@@ -273,7 +287,7 @@ class Belt:
                 continue
             for call in decision.calls:
                 dispatched = Dispatched(run.key, run.id, call)
-                if call.step.effect == "pure" and len(rows) < RUN_AHEAD:
+                if call.step.is_inline and len(rows) < RUN_AHEAD:
                     pending.append(self._transport.call_inline(dispatched))
                 else:
                     calls.append(dispatched)
@@ -294,18 +308,18 @@ class Belt:
         self._committer.gathering.children.append(made)
         return [] if child.parent.waits else [begun]
 
-    def _tell_run(self, id: str, message: CoreMessage, now: int) -> None:
+    def _tell_run(self, id: str, message: Said, now: int) -> None:
         key = key_of(id)
         assert key is not None  # it is the id of a run
-        body = encode_command(message)
+        body = encode_message(message)
         self._committer.gathering.messages.append(NewMessage(key, body, now))
 
     def _note_awaited(
-        self, key: bytes, step: str, visit: int, awaited: Awaited | None, now: int
+        self, key: bytes, step: str, visit: int, from_outside: Awaited | None, now: int
     ) -> None:
         expectation = None
-        if awaited is not None:
-            kind, name, event_key = awaited.kind, awaited.name, awaited.key
+        if from_outside is not None:
+            kind, name, event_key = from_outside.kind, from_outside.name, from_outside.key
             assert kind != "child"  # the end of a child comes by a message
             expectation = Expectation(key, step, visit, kind, name, event_key, now)
         self._committer.gathering.awaits[key, step, visit] = expectation

@@ -61,6 +61,10 @@ class BufferStore(Protocol):
         """
         ...
 
+    async def last_in_line(self) -> bytes | None:
+        """The greatest key of the held requests that are in a line; None where none are."""
+        ...
+
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         """These requests as they came in, as far as there are such, in the order of their keys."""
         ...

@@ -13,6 +13,7 @@ import msgspec
 
 from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.source import Source
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.ports import Clock, NotFound, Store
 from beltline.engine.records import HeldFilter
 from beltline.engine.release_plan import Plan, drained_at, plan
@@ -56,17 +57,23 @@ class Buffers:
     """The buffers of a home's sources."""
 
     def __init__(
-        self, store: Store, versions: Versions, clock: Clock, sources: Mapping[str, Source]
+        self,
+        store: Store,
+        versions: Versions,
+        clock: Clock,
+        sources: Mapping[str, Source],
+        counts: HeldCounts | None = None,
     ) -> None:
         self._store = store
         self._newest = versions
         self._clock = clock
         self._sources = sources
+        self._counts = counts or HeldCounts(store, clock)
 
     async def states(self) -> list[Buffer]:
         """Every source's buffer, by name."""
         states = await self._store.source_state()
-        held = await self._store.held(None)
+        held = await self._counts.all()
         now = self._clock.now()
         buffers = []
         for name, source in sorted(self._sources.items()):
@@ -111,7 +118,9 @@ class Buffers:
         versions = self._versions(filter.source)
         may_go = msgspec.structs.replace(filter, may_go=True)
         keys = [one.key for one in await self._store.waiting(may_go, limit)]
-        return await self._store.let_go(keys, versions, self._clock.now(), None)
+        number = await self._store.let_go(keys, versions, self._clock.now(), None)
+        self._counts.gone(filter.source, number)
+        return number
 
     async def drop(self, filter: HeldFilter, limit: int, *, reason: str, by: str) -> int:
         """Ends up to `limit` of these requests as cancelled, with the reason in their journals;
@@ -120,7 +129,9 @@ class Buffers:
         versions = self._versions(filter.source)
         keys = [one.key for one in await self._store.waiting(filter, limit)]
         now = self._clock.now()
-        return await drop(self._store, keys, versions, now, reason=reason, by=by)
+        number = await drop(self._store, keys, versions, now, reason=reason, by=by)
+        self._counts.gone(filter.source, number)
+        return number
 
     def _versions(self, source: str) -> dict[str, int]:
         processes = self._sources[source].processes

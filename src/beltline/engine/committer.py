@@ -103,12 +103,13 @@ class Committer:
         self.senders.setdefault(key, []).append(reply)
         self.watch(key, reply)
 
-    def forget(self, key: bytes, reply: Reply) -> None:
-        """Who watched waits no more."""
+    def unwatch(self, key: bytes, reply: Reply) -> None:
+        """Whoever waited for it has gone."""
         for watchers in (self.watchers, self.senders):
-            if reply in watchers.get(key, ()):
-                watchers[key].remove(reply)
-                if not watchers[key]:
+            replies = watchers.get(key, [])
+            if reply in replies:
+                replies.remove(reply)
+                if not replies:
                     del watchers[key]
 
     async def room(self) -> None:

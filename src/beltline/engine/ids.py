@@ -18,6 +18,12 @@ class RunIds:
         self._counter = 0
         self._pool = b""
 
+    def begin_after(self, key: bytes) -> None:
+        """Keys from here on are greater than this one, too."""
+        at = int.from_bytes(key[:6])
+        if at >= self._last:
+            self._last, self._counter = at, 0xFFF
+
     def new_key(self, now: int) -> bytes:
         """A key greater than every one before; `now` in Unix milliseconds."""
         if now > self._last:

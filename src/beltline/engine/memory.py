@@ -26,6 +26,16 @@ class StoredMemory:
         expires_at = None if ttl_s is None else self._clock.now() + round(ttl_s * 1_000)
         await self._store.put_value(space, key, msgspec.json.encode(value), expires_at)
 
+    async def put_if_absent(
+        self, space: str, key: str, value: Any, *, ttl_s: float | None = None
+    ) -> Any:
+        """Sets the value unless there is a live one; gives the one that is there then."""
+        now = self._clock.now()
+        expires_at = None if ttl_s is None else now + round(ttl_s * 1_000)
+        encoded = msgspec.json.encode(value)
+        first = await self._store.put_value_if_absent(space, key, encoded, expires_at, now)
+        return msgspec.json.decode(first)
+
     async def delete(self, space: str, key: str) -> bool:
         """Removes the value; tells whether there was a live one."""
         return await self._store.delete_value(space, key, self._clock.now())

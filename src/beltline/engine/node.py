@@ -66,7 +66,7 @@ class Node:
         self._limits = limits
         self.store = store
         self.clock = clock
-        ids = RunIds(entropy)
+        ids = self._ids = RunIds(entropy)
         self.releaser = Releaser(
             store,
             definitions.processes,
@@ -134,6 +134,9 @@ class Node:
         """To be awaited before the coroutines run: becomes one of the nodes of the store. Gives
         the number of runs that unclean ends left behind.
         """
+        # A clock that was set back while no node ran: whoever comes now comes after all who wait.
+        if (last := await self.store.last_in_line()) is not None:
+            self._ids.begin_after(last)
         return await self.store.join()
 
     def begin_anew(self) -> None:
@@ -173,6 +176,10 @@ class Node:
         reply = self._new_reply()
         self.committer.watch_as_sender(key, reply)
         return reply
+
+    def unwatch(self, key: bytes, reply: Reply) -> None:
+        """Whoever waited for the run has gone."""
+        self.committer.unwatch(key, reply)
 
     async def flush(self) -> None:
         """Returns when everything posted so far is decided on and durable."""

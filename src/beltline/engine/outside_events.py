@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from beltline.core.canonical import hash_of
-from beltline.core.inputs import EventArrived, encode_command
+from beltline.core.inputs import EventArrived, encode_message
 from beltline.core.limits import Limits
 from beltline.engine.event_store import EventTaken, OutsideEvent
 from beltline.engine.ports import Store
@@ -44,7 +44,7 @@ def outside_event(arrived: EventArrived, keep_ms: int = KEEP_MS, *, limits: Limi
         keep_until=at + keep_ms,
         forget_at=forget_at,
         hash=bytes.fromhex(digest),
-        body=encode_command(arrived),
+        body=encode_message(arrived),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from beltline.core.inputs import Input
+from beltline.core.inputs import Answer, Input
 from beltline.core.turn import Call
 from beltline.engine.buffer_store import BufferStore
 from beltline.engine.event_store import EventStore
@@ -23,6 +23,7 @@ from beltline.engine.records import (
     Claimed,
     Format,
     Message,
+    NewRequest,
     Repeat,
     RunFilter,
     RunRecord,
@@ -219,12 +220,26 @@ class Store(BufferStore, VerdictStore, EventStore, Protocol):
         """Remembers a JSON value."""
         ...
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        """Remembers a JSON value unless there is one that has not expired; gives the one that is
+        there now, which is that of whoever came first, over all nodes.
+        """
+        ...
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         """Forgets it; tells whether there was one that had not expired."""
         ...
 
     async def purge_values(self, now: int, limit: int) -> int:
         """Removes up to `limit` expired values; gives their number."""
+        ...
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        """Whose the request's identity is, as a commit would tell it; None where it has none, or
+        a free one.
+        """
         ...
 
     async def purge_identities(self, now: int, limit: int) -> int:
@@ -349,13 +364,14 @@ class Transport(Protocol):
 
     For each dispatched call it posts to its mailbox at most one `Posted` with `Answered` or
     `AttemptFailed` while the process lives; a lost answer is the belt's to notice, by the
-    deadline. It never raises and never blocks: what goes wrong with a call is its answer.
+    deadline. Where a handler will answer later it posts `Deferred` instead, and the answer comes by
+    the run's inbox. It never raises and never blocks: what goes wrong with a call is its answer.
     """
 
     def dispatch(self, calls: list[Dispatched]) -> None:
         """Takes over calls whose decisions are durable."""
         ...
 
-    def call_inline(self, call: Dispatched) -> Input:
+    def call_inline(self, call: Dispatched) -> Answer:
         """Runs a `pure` handler here and now and gives its answer."""
         ...

@@ -76,7 +76,8 @@ class Releaser:
         self._limits = limits
         self._rung: set[str] = set()
         self._look_at: dict[str, int] = {}  # of each source
-        self._full_until: dict[str, int] = {}  # of those whose window or time says so
+        # Of those whose window or time says so, by what their settings said then.
+        self._full_until: dict[str, tuple[Release, int]] = {}
         self._states: dict[str, str] = {}
         self._all_at = 0
         self.keeps_order = False
@@ -103,16 +104,19 @@ class Releaser:
     async def run(self) -> None:
         """Looks for as long as the node lives. Raises `StoreBroken`."""
         while True:
+            until = self._clock.now() + LOOK_MS
             if not self.is_draining:
                 try:
                     await self._look(self._clock.now())
+                    until = self._next_look()
                 except (StoreAway, StoreFull):
                     self._all_at = 0  # all of it again, at the next look
-            await self._bell.wait(self._next_look(self._clock.now()))
+            await self._bell.wait(until)
 
-    def _next_look(self, now: int) -> int:
-        times = [at for at in self._look_at.values() if at > now]
-        return min([now + LOOK_MS, *times])
+    def _next_look(self) -> int:
+        """It may have passed already: a look takes a while, and a window may have room since."""
+        times = [self._look_at.get(name, self._all_at) for name in self._sources]
+        return min([self._all_at, *times])
 
     async def _look(self, now: int) -> None:
         is_all = now >= self._all_at
@@ -123,9 +127,19 @@ class Releaser:
             await self._expire(now)
         rung, self._rung = self._rung, set()
         for name, source in list(self._sources.items()):
-            is_wanted = is_all or name in rung or self._look_at.get(name, 0) <= now
-            if is_wanted and self._full_until.get(name, 0) <= now:
-                await self._release(source, now)
+            if not (is_all or name in rung or self._look_at.get(name, 0) <= now):
+                continue
+            release = release_now(source, self._states.get(name))
+            full_until = self._full(name, release)
+            if full_until <= now:
+                await self._release(source, release, now)
+            else:
+                self._look_at[name] = min(now + LOOK_MS, full_until)
+
+    def _full(self, name: str, release: Release) -> int:
+        """Until when a source may let nothing go, as its settings are now."""
+        by, until = self._full_until.get(name, (release, 0))
+        return until if by == release else 0
 
     async def _expire(self, now: int) -> None:
         versions: dict[str, int] = {}
@@ -136,9 +150,9 @@ class Releaser:
             self._report("requests waited in their buffers for too long", "", f"{len(late)}")
             self._expect(now)
 
-    async def _release(self, source: Source, now: int) -> None:
+    async def _release(self, source: Source, release: Release, now: int) -> None:
         """Lets go what may go, a part at a time."""
-        name, release = source.name, release_now(source, self._states.get(source.name))
+        name = source.name
         self._look_at[name] = now + LOOK_MS
         versions = self._versions.usable(source.processes)
         if not versions:
@@ -159,4 +173,4 @@ class Releaser:
                 break
         times = [at for at in (full_until, planned.until) if at is not None and at > now]
         self._look_at[name] = min([now + LOOK_MS, *times])
-        self._full_until[name] = full_until or 0
+        self._full_until[name] = (release, full_until or 0)

@@ -40,8 +40,8 @@ class Verdicts:
         self._is_stopping = False
         self.not_kept = 0
 
-    def has_room(self, source: str) -> bool:
-        """Whether one more of this source is to be noted now; where it is not, it is counted."""
+    def take_slot(self, source: str) -> bool:
+        """Takes one of this second's slots of a source. Where none is left, that is counted."""
         second = self._clock.now() // _SECOND_MS
         if second != self._second:
             self._second = second

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from beltline.core.duration import duration_text
-from beltline.core.inputs import Cancel, SetAside, encode_command
+from beltline.core.inputs import EXPIRED, Cancel, SetAside, encode_message
 from beltline.core.limits import Limits
 from beltline.engine.ports import Store
 from beltline.engine.records import HeldRequest
@@ -26,7 +26,7 @@ async def drop(
     by: str,
 ) -> int:
     """Ends held requests as cancelled; gives their number."""
-    message = encode_command(Cancel(f"dropped from its buffer: {reason}", by))
+    message = encode_message(Cancel(f"dropped from its buffer: {reason}", by))
     return await store.let_go(keys, versions, now, message)
 
 
@@ -44,5 +44,5 @@ async def expire(
         by_wait.setdefault(waited_ms, []).append(one.key)
     for waited_ms, keys in by_wait.items():
         reason = f"it waited in its buffer for longer than {duration_text(waited_ms)}"
-        await store.let_go(keys, versions, now, encode_command(SetAside(reason, "expired")))
+        await store.let_go(keys, versions, now, encode_message(SetAside(reason, EXPIRED)))
     return late

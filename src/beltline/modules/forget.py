@@ -53,6 +53,7 @@ module = Module(
     category="memory",
     icon="eraser",
     effect="idempotent",
+    on_repeat="It finds the value gone: `forgotten` is false then.",
     config=ForgetConfig,
     output=ForgetOutput,
     handler=forget,

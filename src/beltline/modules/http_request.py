@@ -16,11 +16,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from beltline.sdk import (
+    ClientFailed,
     Config,
     Connection,
+    ConnectionKind,
     Context,
     Duration,
     Example,
+    Http,
     HttpFailed,
     HttpResponse,
     Module,
@@ -32,6 +35,7 @@ from beltline.sdk import (
 )
 
 _RETRIED_STATUSES = frozenset({408, 425, 429})
+_NOT_LET_IN = frozenset({401, 403, 407})
 _STATUS = r"[1-5](\d\d|xx)"
 _EXCERPT_CHARACTERS = 200
 _REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -254,6 +258,24 @@ def _excerpt(answer: HttpResponse) -> str:
     return f": {text[:_EXCERPT_CHARACTERS]}" if text else ""
 
 
+async def check(connection: Connection, http: Http) -> str:
+    """Asks for the connection's address with its secret. Raises `ClientFailed` where the secret is
+    refused, or the server fails; whatever else it answers, it is there.
+    """
+    if not connection.address:
+        raise ClientFailed(f"the connection {connection.name!r} has no address")
+    try:
+        headers = _credentials(connection)
+    except ValueError as wrong:
+        raise ClientFailed(str(wrong)) from wrong
+    answer = await http.request("GET", connection.address, headers=headers, connection=connection)
+    if answer.status in _NOT_LET_IN or answer.status >= 500:
+        raise ClientFailed(f"the address answers with the status {answer.status}{_excerpt(answer)}")
+    return f"the address answers with the status {answer.status}"
+
+
+kind = ConnectionKind(name="http", check=check)
+
 module = Module(
     name="http-request",
     version=1,
@@ -267,6 +289,10 @@ module = Module(
     category="http",
     icon="globe",
     effect="at-least-once",
+    on_repeat=(
+        "It sends the request again, with the same `Idempotency-Key` (but for GET, HEAD and"
+        " OPTIONS). A receiver that does not look at the key does it again."
+    ),
     config=HttpRequestConfig,
     output=HttpRequestOutput,
     handler=send,

@@ -57,6 +57,7 @@ module = Module(
     category="log",
     icon="file-text",
     effect="at-least-once",
+    on_repeat="It writes the line again.",
     config=LogConfig,
     output=LogOutput,
     handler=write_line,

@@ -59,6 +59,7 @@ module = Module(
     category="memory",
     icon="book-open",
     effect="idempotent",
+    on_repeat="It looks again, and finds what stands there now.",
     config=RecallConfig,
     output=RecallOutput,
     handler=recall,

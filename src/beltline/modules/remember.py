@@ -78,6 +78,7 @@ module = Module(
     category="memory",
     icon="bookmark",
     effect="idempotent",
+    on_repeat="It puts the same value again, and the time to live begins anew.",
     config=RememberConfig,
     output=RememberOutput,
     handler=remember,

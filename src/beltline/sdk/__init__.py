@@ -1,31 +1,46 @@
 """All that a module's author imports: `from beltline.sdk import Config, Module, field, Retry`."""
 
+from beltline.sdk.bounds import Bounds
+from beltline.sdk.client import Client, ClientFailed
+from beltline.sdk.connection import Connection, Secret
+from beltline.sdk.connection_kind import ConnectionKind
 from beltline.sdk.context import (
-    Connection,
+    AnswerTooLarge,
     Context,
     Http,
     HttpFailed,
     HttpResponse,
     KeyValue,
     Logger,
-    Secret,
 )
-from beltline.sdk.declaration import Config, Example, Module, Output, field
+from beltline.sdk.declaration import Config, Example, Module, Output
 from beltline.sdk.duration import Duration, duration_s
+from beltline.sdk.files import FileRef, Files, FilesAway, NoFile, OpenFile
+from beltline.sdk.meta import field
 from beltline.sdk.outcome import Reject, Retry
 
 __all__ = [
+    "AnswerTooLarge",
+    "Bounds",
+    "Client",
+    "ClientFailed",
     "Config",
     "Connection",
+    "ConnectionKind",
     "Context",
     "Duration",
     "Example",
+    "FileRef",
+    "Files",
+    "FilesAway",
     "Http",
     "HttpFailed",
     "HttpResponse",
     "KeyValue",
     "Logger",
     "Module",
+    "NoFile",
+    "OpenFile",
     "Output",
     "Reject",
     "Retry",

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from beltline.sdk.bounds import Bounds
+from beltline.sdk.client import Client, ClientFailed, Clients
+from beltline.sdk.connection import Connection
+from beltline.sdk.files import Files
 
-class Secret:
-    """A secret that does not print itself: `reveal()` gives it to the one place that sends it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret's text."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-
-class Connection(msgspec.Struct, frozen=True):
-    """A named account of an outside system, as its file in `connections/` gives it."""
-
-    name: str
-    kind: str
-    address: str = ""
-    secret: Secret | None = None
-    options: dict[str, Any] = {}
+T = TypeVar("T")
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -80,6 +57,10 @@ class HttpFailed(Exception):
         self.permanent = permanent
 
 
+class AnswerTooLarge(HttpFailed):
+    """The answer has more bytes than are read."""
+
+
 class Http(Protocol):
     """The one outgoing client. It refuses private addresses unless the connection allows them."""
 
@@ -108,6 +89,14 @@ class KeyValue(Protocol):
         """Sets the value; it is durable when this returns. `ttl_s` None keeps it for good."""
         ...
 
+    async def put_if_absent(
+        self, space: str, key: str, value: Any, *, ttl_s: float | None = None
+    ) -> Any:
+        """Sets the value unless there is a live one, and gives the one that is there then: that
+        of whoever came first, over all runs and nodes. Durable when this returns.
+        """
+        ...
+
     async def delete(self, space: str, key: str) -> bool:
         """Removes the value; tells whether there was a live one."""
         ...
@@ -132,10 +121,13 @@ class Context:
     """
 
     __slots__ = (
+        "_clients",
         "_new_log",
         "attempt",
+        "bounds",
         "connection",
         "deadline_ms",
+        "files",
         "http",
         "memory",
         "run",
@@ -143,7 +135,7 @@ class Context:
         "visit",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one is made for every call: no object in between
         self,
         run: str,
         step: str,
@@ -154,6 +146,9 @@ class Context:
         http: Http,
         memory: KeyValue,
         log: Callable[[str, str], Logger],
+        files: Files,
+        bounds: Bounds,
+        clients: Clients | None = None,
     ) -> None:
         self.run = run
         self.step = step
@@ -164,16 +159,35 @@ class Context:
         self.http = http
         self.memory = memory
         self._new_log = log
+        self.files = files
+        self.bounds = bounds
+        self._clients = clients
 
     @property
     def key(self) -> str:
         """The idempotency key: the same for every attempt of the visit, and for no other."""
         return idempotency_key(self.run, self.step, self.visit)
 
+    def time_left_s(self) -> float:
+        """The seconds until the deadline, by the clock of this machine; 0 when it has passed."""
+        return max(0.0, self.deadline_ms / 1_000 - time.time())
+
     @property
     def log(self) -> Logger:
         """A logger whose lines carry the run and the step."""
         return self._new_log(self.run, self.step)
+
+    def client(self, client: Client[T]) -> AbstractAsyncContextManager[T]:
+        """A client of the step's connection, kept over calls, until the block ends. Raises
+        `ClientFailed` where the step names no connection. For async handlers.
+        """
+        if self.connection is None:
+            raise ClientFailed(
+                "the step needs `connection:`, the name of an account there", permanent=True
+            )
+        if self._clients is None:
+            raise RuntimeError("a plain function has no clients: make the handler async")
+        return self._clients.use(client, self.connection)
 
 
 def idempotency_key(run: str, step: str, visit: int) -> str:

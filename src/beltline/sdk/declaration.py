@@ -18,7 +18,7 @@ import msgspec
 from beltline.sdk.context import Context
 from beltline.sdk.outcome import Reject, Retry
 
-Category = Literal["data", "flow", "memory", "http", "crm", "log", "site"]
+Category = Literal["data", "flow", "memory", "http", "crm", "channel", "queue", "log", "site"]
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -33,25 +33,6 @@ C = TypeVar("C")
 R = TypeVar("R")
 Answer: TypeAlias = R | Retry | Reject
 Handler = Callable[[C, Context], Answer[R] | Awaitable[Answer[R]]]
-
-
-def field(
-    title: str,
-    description: str,
-    *,
-    examples: list[Any] | None = None,
-    secret: bool = False,
-    **bounds: Any,
-) -> msgspec.Meta:
-    """What people read about a field, and its bounds (`ge`, `le`, `min_length`, `pattern`, …)."""
-    extra = {"secret": True} if secret else {}
-    return msgspec.Meta(
-        title=title,
-        description=description,
-        examples=examples,
-        extra_json_schema=extra or None,
-        **bounds,
-    )
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -72,7 +53,8 @@ class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
     own. `handler` None marks a step that the engine itself runs. `effect` says what a second call
     with the same idempotency key does: nothing to the outside at all (`pure`), the same as one
     (`idempotent`), or perhaps a second effect (`at-least-once`). `connection` names the kind of
-    connection that the module needs.
+    connection that the module needs. `on_repeat` tells people what a repeated call does, where
+    `effect` leaves it open.
     """
 
     name: str
@@ -87,6 +69,7 @@ class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
     examples: tuple[Example, ...]
     description: str = ""
     connection: str | None = None
+    on_repeat: str = ""
 
     @property
     def pinned(self) -> str:

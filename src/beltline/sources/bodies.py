@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from beltline.sources.attachments import Attachment
+from beltline.engine.attachments import Attachment
 from beltline.sources.form_body import read_form
 from beltline.sources.json_body import read_json
 from beltline.sources.multipart_body import read_multipart

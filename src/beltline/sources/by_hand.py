@@ -36,7 +36,11 @@ def read_again(verdict: Verdict, source: Source, limits: Limits, instead: Any = 
     at = int.from_bytes(verdict.key[:6])
     way = source.way
     if not isinstance(way, WebhookWay):
+        if content_type != JSON:
+            raise _of_another_kind(source)
         return Taken(Offered(orjson.loads(body), body, at, verdict.key, meta), [], b"")
+    if "headers_not_kept" not in meta:
+        raise _of_another_kind(source)
     headers = {**meta["headers"], "content-type": content_type}
     if encoding:
         headers["content-encoding"] = encoding
@@ -46,6 +50,11 @@ def read_again(verdict: Verdict, source: Source, limits: Limits, instead: Any = 
         return webhook.unpack(Received(pairs, body, at), verdict.key, limits)
     except Challenged as asked:
         raise RequestRefused(422, "a-challenge", "This is a challenge, not a request.") from asked
+
+
+def _of_another_kind(source: Source) -> RequestRefused:
+    text = f"This came when {source.name} was of another kind, and cannot be read as it is."
+    return RequestRefused(422, "other-kind", text)
 
 
 def _no_secret(name: str) -> str | None:

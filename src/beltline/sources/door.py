@@ -28,17 +28,11 @@ from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.firing import Firing
 from beltline.sources.notes import Came, Notes, came_as_value
-from beltline.sources.refusal import RequestRefused
+from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.request import Offered, check_value, new_request
 
 IDENTITY_MS = 30 * 86_400_000  # how long a feed's own identities are told apart
 MEMORY = "source"  # the space of what feeds remember
-
-_IDENTITY_TAKEN = RequestRefused(
-    409,
-    "identity-taken",
-    "The identity of this request belongs to another one, which had another body.",
-)
 
 
 class NotTaken(Exception):
@@ -66,12 +60,15 @@ class Feed(Protocol):
 
 
 class Offering(msgspec.Struct, frozen=True):
-    """One request that a feed brings, as `Door.offer` takes it."""
+    """One request that a feed brings, as `Door.offer` takes it. Where two have one `identity`, they
+    are the same if their `state` is, or, without it, their value.
+    """
 
     value: Any
     meta: dict[str, Any] = {}
     identity: str | None = None
     identity_ms: int = IDENTITY_MS
+    state: str | None = None
 
 
 class FeedState(msgspec.Struct):
@@ -174,7 +171,7 @@ class Door:
                 if held and self._backlogs is not None:
                     self._backlogs.accepted(self.source)
             elif self.source.identity is not None and not answer.same_body:
-                given.append(_IDENTITY_TAKEN)
+                given.append(identity_taken())
                 continue
             given.append(answer)
         return given
@@ -186,7 +183,7 @@ class Door:
         told = None if offering.identity is None else (offering.identity, offering.identity_ms)
         try:
             body = check_value(offering.value, self._limits)
-            offered = Offered(offering.value, body, at, key, offering.meta, told)
+            offered = Offered(offering.value, body, at, key, offering.meta, told, offering.state)
             request = new_request(self.source, offered, held=held, limits=self._limits)
         except RequestRefused as refused:
             return refused
@@ -201,10 +198,11 @@ class Door:
         """Whether it is this node's turn to look: one of all nodes gets it, once in `every_ms`."""
         return await self.wait_for_turn(every_ms) == 0
 
-    async def wait_for_turn(self, every_ms: int) -> int:
-        """The same: 0 where it is its turn, else the time (ms) after which it may be."""
-        name = f"look {self.source.name}"
-        allowance = await self._store.allow(name, 1, 1, every_ms)
+    async def wait_for_turn(self, every_ms: int, *, what: str = "look", at_most: int = 1) -> int:
+        """The same: 0 where it is its turn, else the time (ms) after which it may be. There may be
+        other things than to look, and more than one turn in `every_ms`.
+        """
+        allowance = await self._store.allow(f"{what} {self.source.name}", 1, at_most, every_ms)
         return 0 if allowance.granted else max(1, allowance.next_at - allowance.at)
 
     async def cursor(self) -> Any:
@@ -235,7 +233,7 @@ class Door:
         after it was offered is noted already.
         """
         name = self.source.name
-        if self._notes is not None and self._notes.has_room(name):
+        if self._notes is not None and self._notes.take_slot(name):
             came = Came(meta or {}) if value is None else came_as_value(value, meta or {})
             key, _ = self._intake.new_key()
             told = (refused.status, refused.kind, refused.detail)

@@ -13,6 +13,7 @@ import structlog
 
 from beltline.definition.source import Source
 from beltline.engine.ports import Bell, Clock, StoreAway, StoreBroken, StoreFull
+from beltline.sdk import ClientFailed
 from beltline.sources.door import Door, Feed, FeedState, FeedTrouble, NotTaken
 from beltline.sources.firing import NoProcess
 from beltline.sources.refusal import RequestRefused
@@ -25,7 +26,7 @@ ASKED_MOST_MS = 3_600_000  # how long another side may ask to be left alone
 _REASON_CHARACTERS = 500
 # What says itself what is wrong; anything else is told with its type.
 _PLAIN = (
-    *(FeedTrouble, NotTaken, NoProcess, RequestRefused),
+    *(FeedTrouble, ClientFailed, NotTaken, NoProcess, RequestRefused),
     *(StoreAway, StoreFull, StoreBroken),
 )
 
@@ -47,6 +48,7 @@ class Feeds:
         self._new_bell = new_bell
         self._clean = clean
         self._doors: dict[str, Door] = {}
+        self._feeds: dict[str, Feed] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, doors: list[Door]) -> None:
@@ -79,6 +81,10 @@ class Feeds:
         door = self._doors.get(source)
         return None if door is None else door.state
 
+    def feed(self, source: str) -> Feed | None:
+        """The source's feed; None where it has none here, or none yet."""
+        return self._feeds.get(source)
+
     async def _keep(self, door: Door) -> None:
         wait_ms, bell, feed = FIRST_MS, self._new_bell(), None
         while True:
@@ -87,7 +93,9 @@ class Feeds:
             try:
                 if feed is None:
                     feed = self._make(door.source, door)
-                if feed is None:
+                if feed is not None:
+                    self._feeds[door.source.name] = feed
+                else:
                     del self._doors[door.source.name]  # it waits for senders
                     return
                 await feed.run()

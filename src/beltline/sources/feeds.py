@@ -10,12 +10,16 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 
+from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.files import S3, FilesWay, Sftp
 from beltline.definition.mail import MailWay
 from beltline.definition.poll import HttpPoll, PollWay, SqlPoll
 from beltline.definition.queue import QueueWay
 from beltline.definition.schedule import ScheduleWay
 from beltline.definition.source import Source
+from beltline.sources.bitrix24.feed import Bitrix24Feed
+from beltline.sources.bitrix24.listing import Listing
+from beltline.sources.bitrix24.rings import Rings
 from beltline.sources.door import Door, Feed, FeedTrouble
 from beltline.sources.files.feed import FilesFeed
 from beltline.sources.files.folder import LocalFolder
@@ -64,6 +68,9 @@ def feed_of(source: Source, door: Door, around: Surroundings) -> Feed | None:
         return _files(way, door, around)
     if isinstance(way, PollWay):
         return _poll(way, door, around)
+    if isinstance(way, Bitrix24Way):
+        rings = Rings(door, around.clock, around.new_bell(), way.every_ms)
+        return Bitrix24Feed(way, door, around, rings, Listing(way, door, around))
     if isinstance(way, QueueWay):
         return queue_feed(
             way, door, partial(around.account, way.connection), around.limits, node=around.node

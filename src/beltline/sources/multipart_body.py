@@ -19,7 +19,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState
 
 from beltline.core.limits import LIMITS
-from beltline.sources.attachments import Attachment, attachment
+from beltline.engine.attachments import Attachment, attachment
 from beltline.sources.form_body import Leaf, tree_of
 from beltline.sources.refusal import RequestRefused
 

@@ -48,9 +48,9 @@ class Notes:
         self._verdicts = verdicts
         self._limits = limits
 
-    def has_room(self, source: str) -> bool:
-        """Whether one more is noted now; to be asked before `Came` is made, which takes a while."""
-        return self._verdicts.has_room(source)
+    def take_slot(self, source: str) -> bool:
+        """Takes a slot for one note, before `Came` is made, which takes a while."""
+        return self._verdicts.take_slot(source)
 
     def refused(
         self, source: str, key: bytes, came: Came, status: int, kind: str, detail: str

@@ -63,12 +63,3 @@ async def offer_until_taken(
 def is_another(answer: Accepted | Repeat | RequestRefused) -> bool:
     """Whether another request has the identity of this one."""
     return isinstance(answer, Repeat) and not answer.same_body
-
-
-def identity_taken() -> RequestRefused:
-    """The refusal of a request whose identity another one has."""
-    return RequestRefused(
-        409,
-        "identity-taken",
-        "The identity of this request belongs to another one, which had another body.",
-    )

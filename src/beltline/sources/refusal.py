@@ -47,3 +47,12 @@ class SecretMissing(Exception):
     """The operator: a source's secret is not set, so that nothing can be verified. The message
     names the secret, never its value.
     """
+
+
+def identity_taken() -> RequestRefused:
+    """The refusal of a request whose identity another one has."""
+    return RequestRefused(
+        409,
+        "identity-taken",
+        "The identity of this request belongs to another one, which had another body.",
+    )

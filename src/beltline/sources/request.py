@@ -31,7 +31,8 @@ from beltline.sources.schema_fit import check_fit
 class Offered(msgspec.Struct, frozen=True):
     """What a source brings: `value` and the same as JSON in `body`, the time (Unix ms) and the key
     that it is to have, what `meta` is to say beside the hub's own, and who tells repeats by
-    themselves (a message's id, for so many ms).
+    themselves (a message's id, for so many ms). `state` tells repeats from others of that identity
+    where the value does not.
     """
 
     value: Any
@@ -40,6 +41,7 @@ class Offered(msgspec.Struct, frozen=True):
     key: bytes
     meta: dict[str, Any]
     identity: tuple[str, int] | None = None
+    state: str | None = None
 
 
 def check_value(value: Any, limits: Limits) -> bytes:
@@ -98,7 +100,7 @@ def new_request(source: Source, offered: Offered, *, held: bool, limits: Limits)
         accepted_at=offered.at,
         body=offered.body,
         meta=orjson.dumps(meta),
-        body_hash=b"" if identity is None else _hash(offered.value),
+        body_hash=b"" if identity is None else _hash(offered),
         identity=identity,
         identity_until=offered.at + window_ms,
         held=held,
@@ -170,7 +172,8 @@ def _resolved(template: Template, document: dict[str, Any], scope: Scope, what: 
         )
 
 
-def _hash(value: Any) -> bytes:
+def _hash(offered: Offered) -> bytes:
+    value = offered.value if offered.state is None else offered.state
     return hashlib.blake2b(canonical(value), digest_size=16).digest()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from beltline.core.limits import Limits
+from beltline.engine.attachments import BlobStore
 from beltline.engine.ports import Bell, Clock
 from beltline.sdk import Connection, Http
-from beltline.sources.attachments import BlobStore
 from beltline.sources.door import FeedTrouble
 
 

@@ -19,7 +19,7 @@ from beltline.definition.answer import SlackChallenge
 from beltline.definition.source import Source
 from beltline.definition.verify import VerifyBitrix24, VerifyStandardWebhooks
 from beltline.definition.webhook import WebhookWay
-from beltline.sources.attachments import Attachment
+from beltline.engine.attachments import Attachment
 from beltline.sources.bitrix24_form import without_tokens
 from beltline.sources.bodies import FORM, JSON, MULTIPART, kind_of_body, read_body
 from beltline.sources.compression import uncompressed
@@ -156,7 +156,7 @@ class Webhook:
         if not self._has_tokens:
             return Came(meta, size, content_type, encoding, received.body)
         value = self.reread(received, limits)
-        body = None if value is None else orjson.dumps(without_tokens(value))
+        body = None if value is None else self._settled(value, content_type)[1]
         return Came(meta, size, JSON, "", body)
 
     def reread(self, received: Received, limits: Limits) -> Any:

@@ -23,12 +23,14 @@ from typing import Any
 
 import msgspec
 
+from beltline.catalog.answers import answer_of, failed, raised, unknown
 from beltline.catalog.invocation import Invocation
 from beltline.catalog.parameters import explain
+from beltline.core.inputs import Answer
 from beltline.core.limits import Limits
 from beltline.engine.ports import Dispatched, Mailbox, Posted
-from beltline.sdk import Connection, Context, Http, KeyValue, Logger
-from beltline.transports.answers import Answer, answer_of, failed, raised, unknown
+from beltline.sdk import Bounds, Connection, Context, Files, Http, KeyValue, Logger
+from beltline.transports.kept_clients import KeptClients
 from beltline.transports.lane import GRACE_S, Lane, LaneHttp
 
 WATCH_S = 0.25
@@ -36,13 +38,14 @@ WATCH_S = 0.25
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What every context is given: an outgoing client (one for each loop), the memory, the log,
-    the connections by name.
+    the connections by name, the files of requests.
     """
 
     new_http: Callable[[], LaneHttp]
     memory: KeyValue
     log: Callable[[str, str], Logger]
     connection: Callable[[str], Connection | None]
+    files: Files
 
 
 class EventTransport:
@@ -59,6 +62,7 @@ class EventTransport:
         self._surroundings = surroundings
         self._mailbox = mailbox
         self._limits = limits
+        self._bounds = msgspec.convert(limits, Bounds, from_attributes=True)
         self._pool = ThreadPoolExecutor(limits.handler_threads, thread_name_prefix="handler")
         self._queues: dict[str, deque[tuple[Dispatched, Invocation]]] = {}
         self._busy: dict[str, int] = {}
@@ -85,7 +89,7 @@ class EventTransport:
         """Runs a pure handler here and now. One that waits for something is no pure handler, and
         its call fails.
         """
-        begun = self.begin(call, self._inline_http)
+        begun = self.begin(call, self._inline_http, None)
         if not isinstance(begun, Coroutine):
             return begun or failed(call, "module", "a pure module must be async", final=True)
         try:
@@ -122,7 +126,9 @@ class EventTransport:
 
     # The lanes' side
 
-    def begin(self, call: Dispatched, http: Http) -> Coroutine[Any, Any, Any] | Answer | None:
+    def begin(
+        self, call: Dispatched, http: Http, clients: KeptClients | None
+    ) -> Coroutine[Any, Any, Any] | Answer | None:
         """Begins a call; see `lane.Carrier`."""
         invocation = self._find(call.call.step.implementation)
         if invocation is None:
@@ -134,7 +140,9 @@ class EventTransport:
             return None
         try:
             config = invocation.decode(call.call.input)
-            coroutine: Coroutine[Any, Any, Any] = invocation.call(config, self._context(call, http))
+            coroutine: Coroutine[Any, Any, Any] = invocation.call(
+                config, self._context(call, http, clients)
+            )
         except msgspec.ValidationError as wrong:
             return failed(call, "input", explain(wrong), final=True)
         except Exception as error:
@@ -154,7 +162,7 @@ class EventTransport:
         if self._tell_idle is not None and not self._under_way:
             self._tell_idle()
 
-    def _context(self, call: Dispatched, http: Http) -> Context:
+    def _context(self, call: Dispatched, http: Http, clients: KeptClients | None = None) -> Context:
         asked, around = call.call, self._surroundings
         connection = asked.step.connection
         return Context(  # in the order of its parameters: this is made for every call
@@ -167,6 +175,9 @@ class EventTransport:
             http,
             around.memory,
             around.log,
+            around.files,
+            self._bounds,
+            clients,
         )
 
     def _watch_lane(self) -> None:
@@ -234,9 +245,10 @@ class EventTransport:
         return asyncio.run(self._with_own_loop(call, invocation, config))
 
     async def _with_own_loop(self, call: Dispatched, invocation: Invocation, config: Any) -> Any:
-        http = self._surroundings.new_http()
+        http, clients = self._surroundings.new_http(), KeptClients()
         try:
             async with asyncio.timeout(call.call.step.timeout_ms / 1_000 + GRACE_S):
-                return await invocation.call(config, self._context(call, http))
+                return await invocation.call(config, self._context(call, http, clients))
         finally:
+            await clients.close()
             await http.close()

@@ -21,9 +21,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from beltline.catalog.answers import raised
+from beltline.core.inputs import Answer
 from beltline.engine.ports import Dispatched, Posted
 from beltline.sdk import Http
-from beltline.transports.answers import Answer, raised
+from beltline.transports.kept_clients import KeptClients
 
 GRACE_S = 1.0  # the belt's own deadline is to come first, since it names the limit
 STUCK_S = 1.0  # handlers of one lane wait for each other no longer than this
@@ -41,7 +43,9 @@ class LaneHttp(Http, Protocol):
 class Carrier(Protocol):
     """What a lane asks of its transport."""
 
-    def begin(self, call: Dispatched, http: Http) -> Coroutine[Any, Any, Any] | Answer | None:
+    def begin(
+        self, call: Dispatched, http: Http, clients: KeptClients | None
+    ) -> Coroutine[Any, Any, Any] | Answer | None:
         """The handler's coroutine; or the answer, where it is known; or None, where the call has
         gone another way.
         """
@@ -62,6 +66,7 @@ class Lane:
     def __init__(self, carrier: Carrier, new_http: Callable[[], LaneHttp]) -> None:
         self._carrier = carrier
         self._http = new_http()
+        self._clients = KeptClients()
         self._batches: deque[Iterator[Dispatched]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._driven = 0
@@ -119,6 +124,7 @@ class Lane:
                 task.cancel()
             if pending:
                 self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self._loop.run_until_complete(self._clients.close())
             self._loop.run_until_complete(self._http.close())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
@@ -134,7 +140,7 @@ class Lane:
         for call in batch:
             self._driven += 1
             self.current = call
-            begun = carrier.begin(call, self._http)
+            begun = carrier.begin(call, self._http, self._clients)
             if begun is None:
                 continue
             if isinstance(begun, msgspec.Struct):

@@ -6,18 +6,31 @@ the stand-in takes `event.bind` from a webhook, so that a test or a demo can set
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from bitrix24_portal.context import Answer, Context
 from bitrix24_portal.entities import ENTITIES
 from bitrix24_portal.errors import RestError
 from bitrix24_portal.registry import Method, Params, params
+from bitrix24_portal.storage import Storage
 
 _SUBJECTS = (*(entity.code for entity in ENTITIES), "TIMELINECOMMENT", "ACTIVITY")
 EVENTS = frozenset(
     f"ONCRM{subject}{what}" for subject in _SUBJECTS for what in ("ADD", "UPDATE", "DELETE")
 )
 MAX_HANDLERS = 200
+
+
+def fill_outgoing(storage: Storage, addresses: Iterable[str]) -> None:
+    """Binds outgoing webhooks to every event, where they are not bound yet."""
+    for event in sorted(EVENTS):
+        for address in addresses:
+            storage.run(
+                'INSERT OR IGNORE INTO "handler" ("EVENT", "HANDLER", "AUTH_TYPE")'
+                " VALUES (?, ?, 0)",
+                (event, address),
+            )
 
 
 def _event(given: Params) -> str:

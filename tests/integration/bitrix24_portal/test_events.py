@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bitrix24_portal.deliveries import Deliveries, delivery_list
+from bitrix24_portal.faults import Fault
 from tests.integration.bitrix24_portal.stand import Stand, make_stand
 
 HOOK = "http://127.0.0.1:9/hook"
@@ -167,3 +168,64 @@ async def test_handlers_are_listed_and_unbound(stand: Stand) -> None:
 async def test_wrong_bindings_are_refused(stand: Stand, params: dict[str, Any], code: str) -> None:
     await _bind(stand, "ONCRMDEALADD")
     assert (await stand.refusal("event.bind", params))[:2] == (400, code)
+
+
+def _names(sent: list[Any]) -> list[str]:
+    return [f"{form['event']} {form['data[FIELDS][ID]']}" for _, form in sent]
+
+
+async def test_every_second_event_is_lost_where_that_is_ordered(stand: Stand) -> None:
+    await _bind(stand, "ONCRMLEADADD", "ONCRMDEALADD")
+    stand.faults.order(Fault("lose-event", "ONCRMLEAD*", times=2, nth=2))
+    for _ in range(5):
+        await stand.add("lead")
+    await stand.add("deal")
+    deliveries, sent = _recorder(stand)
+    while await deliveries.send_waiting():
+        pass
+    assert sorted(_names(sent)) == [
+        *("ONCRMDEALADD 1", "ONCRMLEADADD 1", "ONCRMLEADADD 3", "ONCRMLEADADD 5")
+    ]
+    assert [one["outcome"] for one in delivery_list(stand.portal)][:2] == ["answered 200", "lost"]
+
+
+async def test_a_doubled_event_is_sent_twice(stand: Stand) -> None:
+    await _bind(stand, "ONCRMLEADADD")
+    stand.faults.order(Fault("double-event"))
+    await stand.add("lead")
+    await stand.add("lead")
+    deliveries, sent = _recorder(stand)
+    await deliveries.send_waiting()
+    assert sorted(_names(sent)) == ["ONCRMLEADADD 1", "ONCRMLEADADD 1", "ONCRMLEADADD 2"]
+
+
+async def test_a_late_event_comes_after_those_that_happened_later(stand: Stand) -> None:
+    await _bind(stand, "ONCRMLEADADD")
+    stand.faults.order(Fault("late-event", delay_s=60.0))
+    await stand.add("lead")
+    await stand.add("lead")
+    deliveries, sent = _recorder(stand)
+    await deliveries.send_waiting()
+    await asyncio.gather(*deliveries._late)
+    assert _names(sent) == ["ONCRMLEADADD 2", "ONCRMLEADADD 1"]
+    assert [one["outcome"] for one in delivery_list(stand.portal)] == ["answered 200"] * 2
+
+
+async def test_faults_of_events_and_of_calls_are_apart(stand: Stand) -> None:
+    await _bind(stand, "ONCRMLEADADD")
+    stand.faults.order(Fault("lose-event"))
+    stand.faults.order(Fault("error"))
+    assert (await stand.ask("crm.lead.add")).status == 500
+    await stand.add("lead")
+    deliveries, sent = _recorder(stand)
+    await deliveries.send_waiting()
+    assert sent == []
+
+
+async def test_an_outgoing_webhook_is_told_of_everything_and_bound_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        stand = make_stand(tmp_path / "p.db", outgoing=(HOOK,))
+        bound = [one["event"] for one in await stand.result("event.get")]
+        assert {"ONCRMLEADADD", "ONCRMDEALDELETE", "ONCRMCOMPANYUPDATE"} < set(bound)
+        assert len(bound) == len(set(bound))
+        stand.portal.close()

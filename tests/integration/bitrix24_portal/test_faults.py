@@ -73,7 +73,14 @@ async def test_faults_are_ordered_from_outside_only_where_that_is_allowed(tmp_pa
 
 @pytest.mark.parametrize(
     "order",
-    [{"kind": "explode"}, {"kind": "drop", "when": "now"}, {"kind": "drop", "times": "2"}, 5, "x"],
+    [
+        {"kind": "explode"},
+        {"kind": "drop", "when": "now"},
+        {"kind": "drop", "times": "2"},
+        5,
+        "x",
+        {"kind": "drop", "nth": 0},
+    ],
 )
 async def test_a_wrong_order_is_refused(tmp_path: Path, order: Any) -> None:
     stand = make_stand(tmp_path / "p.db", faults_endpoint=True)

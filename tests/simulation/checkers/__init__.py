@@ -10,22 +10,30 @@ from collections.abc import Callable, Iterator
 
 from tests.simulation.checkers import (
     attempts_within_limits,
+    backlogs_drain,
+    callbacks_are_kept,
     calls_committed_first,
     children_follow_parents,
+    collected_once,
     commands_decided_once,
     events_find_their_runs,
     everything_ends,
     leases_are_kept,
+    left_once,
+    lines_keep_order,
     memory_is_bounded,
     nothing_accepted_is_lost,
     one_key_for_one_visit,
     only_owners_decide,
     order_follows_routes,
+    places_are_kept,
     poison_is_set_aside,
     repeats_get_the_first_answer,
     replay_equals_state,
     results_recorded_once,
     senders_are_answered_once,
+    windows_hold,
+    withdrawn_is_not_called,
 )
 from tests.simulation.record import Record
 
@@ -41,6 +49,7 @@ CHECKERS: dict[str, Checker] = {
         order_follows_routes,
         attempts_within_limits,
         calls_committed_first,
+        callbacks_are_kept,
         one_key_for_one_visit,
         commands_decided_once,
         poison_is_set_aside,
@@ -52,6 +61,13 @@ CHECKERS: dict[str, Checker] = {
         senders_are_answered_once,
         events_find_their_runs,
         children_follow_parents,
+        windows_hold,
+        lines_keep_order,
+        left_once,
+        collected_once,
+        withdrawn_is_not_called,
+        places_are_kept,
+        backlogs_drain,
     )
 }
 

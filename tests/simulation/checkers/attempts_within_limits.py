@@ -41,7 +41,7 @@ def _of_run(facts: list[Fact], steps: dict[str, dict[str, Any]]) -> Iterator[str
                 failures[visit] = 0
             if fact.reason == "retry" and fact.time < due.get(visit, 0):
                 yield f"{fact.step}: tried again {due[visit] - fact.time} ms too early"
-        elif fact.name == "step-failed" and fact.error["kind"] not in ("crash", "limit"):
+        elif fact.name == "step-failed" and fact.error["kind"] not in ("crash", "limit", "expired"):
             visit = (fact.step, fact.visit)
             failures[visit] = failures.get(visit, 0) + 1
             yield from _of_failure(fact, failures[visit], steps[fact.step])

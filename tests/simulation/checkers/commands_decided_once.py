@@ -16,6 +16,10 @@ def check(record: Record) -> Iterator[str]:
     for command in record.commands:
         least, most = asked.get((command.key, command.kind), (0, 0))
         asked[command.key, command.kind] = (least + command.posted, most + 1)
+    for departure in record.departures:
+        for key in departure.keys if departure.message == "cancel" else ():
+            least, most = asked.get((key, "cancel"), (0, 0))
+            asked[key, "cancel"] = (least + (key in record.statuses), most + 1)
     children = {key for key, request in record.requests.items() if b"parent" in request.meta}
     for key in children:  # whose parents cancel them, once at most
         least, most = asked.get((key, "cancel"), (0, 0))

@@ -17,7 +17,7 @@ def check(record: Record) -> Iterator[str]:
     if record.inbox:
         yield f"{record.inbox} messages are left in the inbox"
     if record.held:
-        yield f"{record.held} requests are left in buffers"
+        yield f"{len(record.held)} requests are left in buffers"
     for sending in record.sendings:
         if sending.identity and not sending.told:
             yield f"the sender of {sending.identity!r} was never told anything"

@@ -20,7 +20,7 @@ def check(record: Record) -> Iterator[str]:
         elif (stored.source, stored.body) != (sending.source, sending.body):
             yield f"request {sending.key.hex()} is not what its sender sent"
     for key in record.requests:
-        if key not in record.statuses and key not in started and not record.held:
+        if key not in record.statuses and key not in started and key not in record.held:
             yield f"request {key.hex()} is there, with no run and in no buffer"
     refused = {s.body for s in record.sendings if s.told == "refused" and s.identity is None}
     for key, stored in record.requests.items():

@@ -32,7 +32,16 @@ def check(record: Record) -> Iterator[str]:
 def _of_run(facts: list[Fact], crashes: list[Crash], calls: list[Seen]) -> Iterator[str]:
     aside = [fact.at for fact in facts if _is_aside(fact)]
     outside = {call.step for call in calls}
-    answers = [fact.at for fact in facts if _is_answer(fact) and fact.step in outside]
+    begun = [fact for fact in facts if fact.name == "step-started"]
+    loads = {fact.at for fact in begun if fact.reason == "recovered"}
+    answers = [
+        fact.at
+        for fact in facts
+        if _is_answer(fact)
+        and fact.step in outside
+        # That the time of a later answer ran out while nobody ran is no progress of the others.
+        and not (fact.at in loads and fact.name == "step-failed" and _kind(fact) == "timeout")
+    ]
     for at in dict.fromkeys(aside):
         since = max((answer for answer in answers if answer < at), default=-1)
         since = max([since, *(other for other in aside if other < at)])
@@ -98,10 +107,15 @@ def _stops_at(facts: list[Fact], at: int) -> bool:
 
 
 def _is_aside(fact: Fact) -> bool:
-    return fact.name == "step-failed" and fact.error["kind"] == "crash"
+    return fact.name == "step-failed" and _kind(fact) == "crash"
+
+
+def _kind(fact: Fact) -> str:
+    kind: str = fact.error["kind"]
+    return kind
 
 
 def _is_answer(fact: Fact) -> bool:
     if fact.name == "step-failed":
-        return fact.error["kind"] in ANSWERS
+        return _kind(fact) in ANSWERS
     return fact.name == "step-completed"

@@ -14,7 +14,10 @@ HANDLERS = ("work@1", "note@1")  # which tell in their results which attempt the
 
 def check(record: Record) -> Iterator[str]:
     """Reads every journal for results, starts and ends."""
+    collected = {k for d in record.departures if d.how == "collected" for k in d.keys}
     for key, facts in record.journals().items():
+        if key in collected:
+            continue  # it went on in another run: `collected_once` looks at it
         for text in _of_run(facts):
             yield f"run {key.hex()}: {text}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,21 @@ from beltline.api.hub import Hub
 from beltline.api.tokens import ROLES, new_token
 from beltline.blobs.folder import BlobFolder
 from beltline.catalog.catalog import Catalog
+from beltline.catalog.connection_tests import Examination
+from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.callbacks import Callbacks
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.verdicts import Verdicts
+from beltline.engine.workers import Workers
+from beltline.logs import Redaction
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
@@ -208,7 +213,27 @@ async def _new_token(store: Store, role: str) -> str:
 
 def _around(store: Any, clock: ManualClock) -> Surroundings:
     unused: Any = None  # the modules of the tests ask for nothing outside
-    return Surroundings(OutgoingClient, StoredMemory(store, clock), unused, lambda name: None)
+    return Surroundings(
+        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused
+    )
+
+
+def _transport(
+    catalog: Catalog, store: Any, clock: ManualClock, limits: Limits
+) -> tuple[EventTransport, AsyncioMailbox]:
+    mailbox = AsyncioMailbox()
+    return EventTransport(catalog.invocation, _around(store, clock), mailbox, limits), mailbox
+
+
+async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Examination:
+    async with OutgoingClient() as http:
+        return await Connections(connections, Redaction(), Path()).test(name, http)
 
 
 @asynccontextmanager
@@ -226,8 +251,7 @@ async def running_stage(
     store: Any = WatchedStore(real)
     clock, handlers = ManualClock(), {"echo": echo, "judge": judge, **(modules or {})}
     catalog = Catalog([*(module(*one) for one in handlers.items()), *ENGINE_STEPS])
-    mailbox = AsyncioMailbox()
-    transport = EventTransport(catalog.invocation, _around(store, clock), mailbox, limits)
+    transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
     node = Node(
@@ -257,6 +281,9 @@ async def running_stage(
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
         verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
+        workers=Workers(),
+        test_connection=partial(_tested, connections),
         link_key=b"a key of the tests",
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
@@ -267,8 +294,6 @@ async def running_stage(
     try:
         yield stage
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await transport.close()
         await real.close()

@@ -26,6 +26,7 @@ NEEDS = {
     "POST /api/v1/runs/{id}/skip": Role.OPERATOR,
     "POST /api/v1/runs/{id}/goto": Role.OPERATOR,
     "POST /api/v1/runs/{id}/cancel": Role.OPERATOR,
+    "POST /api/v1/events/answers": Role.PUBLIC,  # its address is signed
     "GET /api/v1/dead-letters": Role.VIEWER,
     "GET /api/v1/approvals": Role.OPERATOR,
     "POST /api/v1/runs/{id}/approve": Role.OPERATOR,
@@ -54,6 +55,7 @@ NEEDS = {
     "GET /api/v1/modules": Role.VIEWER,
     "GET /api/v1/modules/{name}": Role.VIEWER,
     "GET /api/v1/connections": Role.VIEWER,
+    "POST /api/v1/connections/{name}/test": Role.OPERATOR,
 }
 ENDPOINTS = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in ROUTES}
 

@@ -190,6 +190,26 @@ async def test_a_full_backlog_is_told_with_the_time_at_which_there_is_room(stage
     assert (await stage.send("held", {})).status == 202
 
 
+async def test_a_repeat_gets_its_first_answer_though_the_backlog_is_full(stage: Stage) -> None:
+    stage.add_source(HELD + "backlog: 1\nidentity: {by: '{{ request.n }}', window: 24h}\n")
+    first = await stage.send("held", {"n": 1})
+    assert (await stage.send("held", {"n": 2})).status == 503
+    again = await stage.send("held", {"n": 1})
+    assert (again.status, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replay"] == "true"
+    assert (await stage.send("held", {"n": 1, "other": True})).status == 409
+
+
+async def test_what_has_gone_is_room_a_moment_later(stage: Stage) -> None:
+    # A source that lets more go in a second than its backlog holds must not refuse for a second.
+    stage.add_source(HELD + "backlog: 2\n")
+    for _ in range(5):
+        statuses = [(await stage.send("held", {})).status for _ in range(3)]
+        assert statuses == [202, 202, 503]
+        await stage.ask("POST", "/api/v1/buffers/held/release", {})
+        stage.clock.time += 100
+
+
 def read_held(more: str) -> Source:
     checked = read_source(
         HELD.replace("release: paused\n", more), name="held", file="x.yaml", processes=None
@@ -217,3 +237,14 @@ async def test_wrong_choices_are_told(
 ) -> None:
     answer = await stage.ask(method, f"/api/v1/buffers/form/{path}", body)
     assert answer.status == status
+
+
+async def test_a_source_with_a_rate_is_not_paused_by_it(stage: Stage) -> None:
+    stage.add_source(HELD.replace("release: paused", "release: {at_most: 1, every: 1h}"))
+    await stage.send("held", {})
+    answer = await stage.ask("POST", "/api/v1/buffers/held/release", {"count": 1})
+    assert answer.json()["state"] == (await buffer(stage, "held"))["state"] == "released"
+    await stage.ask("POST", "/api/v1/buffers/held/pause")
+    await stage.send("held", {})
+    answer = await stage.ask("POST", "/api/v1/buffers/held/release", {"count": 1})
+    assert answer.json()["state"] == (await buffer(stage, "held"))["state"] == "paused"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.api.stage import ENGINE_STEPS, Stage
@@ -46,6 +47,27 @@ async def test_connections_are_listed_without_their_secrets(stage: Stage) -> Non
         "limits": {"rate_per_s": 2.0, "burst": 50, "concurrency": None, "batch": None},
     }
     assert mail["secret_is_set"] is False
+
+
+async def test_a_connection_is_tested(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", "canary-of-the-tests")
+    stage.add_connection(
+        "connection: shop\nkind: http\naddress: http://127.0.0.1:9/x\nsecret: ${SHOP_KEY}\n"
+    )
+    stage.add_connection('connection: mail\nkind: smtp\nsecret: "${UNSET}"\n')
+    stage.add_connection("connection: odd\nkind: odd\n")
+    shop = await stage.ask("POST", "/api/v1/connections/shop/test")
+    assert shop.json()["connection"] == "shop"
+    assert shop.json()["ok"] is False
+    assert "private_addresses: allow opens them" in shop.json()["found"]
+    mail = await stage.ask("POST", "/api/v1/connections/mail/test")
+    assert "the secret ${UNSET} is not set" in mail.json()["found"]
+    missing = await stage.ask("POST", "/api/v1/connections/shp/test")
+    assert (missing.status, "mail, odd, shop" in missing.json()["detail"]) == (404, True)
+    odd = await stage.ask("POST", "/api/v1/connections/odd/test")
+    assert (odd.status, "have no test" in odd.json()["detail"]) == (409, True)
+    refused = await stage.ask("POST", "/api/v1/connections/shop/test", role="viewer")
+    assert refused.status == 403
 
 
 async def test_health_needs_no_token(stage: Stage) -> None:

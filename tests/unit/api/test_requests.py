@@ -61,10 +61,17 @@ async def accepted(stage: Stage, id: str, body: Any = b"") -> dict[str, Any]:
     return found
 
 
-async def refused_by_bearer(stage: Stage, body: Any, *headers: tuple[str, str]) -> str:
+async def refused_by_bearer(
+    stage: Stage,
+    body: Any,
+    *headers: tuple[str, str],
+    content_type: str = "application/json",
+) -> str:
     stage.secrets["SIGNED"] = "right"
     stage.add_source(SIGNED)
-    answer = await stage.send("signed", body, ("Authorization", "Bearer wrong"), *headers)
+    answer = await stage.send(
+        "signed", body, ("Authorization", "Bearer wrong"), *headers, content_type=content_type
+    )
     assert answer.status == 401
     id: str = (await listed(stage, "?source=signed"))[0]["id"]
     return id
@@ -287,3 +294,34 @@ async def test_only_operators_accept(stage: Stage) -> None:
     answer = await stage.ask("POST", f"/api/v1/requests/{id}/accept", role="viewer")
     assert answer.status == 403
     assert key_of(id) is not None
+
+
+HOOKS = "source: hooks\nkind: webhook\nprocess: lead\nverify: {standard-webhooks: '${HOOKS}'}\n"
+
+
+async def test_a_message_whose_id_another_one_has_is_not_accepted_as_that_one(
+    stage: Stage,
+) -> None:
+    stage.secrets["HOOKS"] = "whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
+    stage.add_source(HOOKS)
+    at = str(stage.clock.time // 1_000)
+    for body in ({"name": "Anna"}, {"name": "Boris"}):
+        headers = (("webhook-id", "m1"), ("webhook-timestamp", at), ("webhook-signature", "v1,x"))
+        assert (await stage.send("hooks", body, *headers)).status == 401
+    second, first = [one["id"] for one in await listed(stage)]
+    await accepted(stage, first)
+    answer = await stage.ask("POST", f"/api/v1/requests/{second}/accept")
+    assert (answer.status, answer.json()["type"]) == (409, "urn:beltline:problem:identity-taken")
+    assert (await shown(stage, second))["came"]["accepted_as"] is None
+
+
+async def test_what_came_by_another_kind_of_source_is_shown_as_it_is(stage: Stage) -> None:
+    form = "application/x-www-form-urlencoded"
+    id = await refused_by_bearer(stage, b"name=Anna", content_type=form)
+    del stage.sources["signed"]
+    stage.add_source(
+        "source: signed\nkind: schedule\nprocess: lead\ncron: '0 0 * * *'\ntimezone: UTC\n"
+    )
+    assert (await shown(stage, id))["text"] == "name=Anna"
+    answer = await stage.ask("POST", f"/api/v1/requests/{id}/accept")
+    assert (answer.status, answer.json()["type"]) == (422, "urn:beltline:problem:other-kind")

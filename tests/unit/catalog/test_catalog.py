@@ -179,3 +179,80 @@ def test_a_result_of_another_type_is_refused(result: Any) -> None:
     invocation = Catalog([make("greet")]).invocation("greet@1")
     assert invocation is not None
     assert not invocation.fits(result)
+
+
+# How modules are carried
+
+ADDRESS = "http://127.0.0.1:9000/calls"
+
+
+def test_a_binding_says_how_the_name_is_carried() -> None:
+    catalog = Catalog([make("greet"), make("shout")]).bound(
+        {"greet": Binding(transport=ADDRESS, concurrency=3), "call": Binding(use="shout")}
+    )
+    entry = catalog.find("greet")
+    assert entry is not None
+    assert (entry.pinned, entry.transport) == ("greet@1", "http")
+    remote = catalog.remote("greet@1", "greet@1")
+    assert remote is not None
+    assert (remote.name, remote.address, remote.concurrency) == ("greet", ADDRESS, 3)
+    assert catalog.remotes() == [remote]
+    shout = catalog.find("call")
+    assert shout is not None
+    assert shout.transport == "event"
+
+
+def test_the_word_of_the_step_counts_before_the_name_of_its_module() -> None:
+    other = "http://127.0.0.1:9001/"
+    catalog = Catalog([make("greet")]).bound(
+        {
+            "greet": Binding(transport=ADDRESS),
+            "here": Binding(use="greet", transport="event"),
+            "there": Binding(use="greet", transport=other),
+            "again": Binding(use="greet"),
+        }
+    )
+    addresses = {
+        name: one.address if (one := catalog.remote(name, "greet@1")) else "event"
+        for name in ("greet", "here", "there", "again")
+    }
+    assert addresses == {"greet": ADDRESS, "here": "event", "there": other, "again": ADDRESS}
+
+
+def test_a_name_that_takes_the_place_of_a_module_does_not_carry_that_module() -> None:
+    catalog = Catalog([make("greet"), make("shout")]).bound(
+        {"greet": Binding(use="shout", transport=ADDRESS)}
+    )
+    assert catalog.remote("greet", "shout@1") is not None
+    assert catalog.remote("greet@1", "greet@1") is None
+    assert catalog.remote("shout", "shout@1") is None
+
+
+def test_a_name_with_an_address_and_no_module_takes_and_gives_anything() -> None:
+    catalog = Catalog().bound({"far": Binding(transport=ADDRESS)})
+    entry = catalog.find("far")
+    assert entry is not None
+    assert (entry.pinned, entry.effect, entry.transport) == ("far@1", "at-least-once", "http")
+    assert entry.check({"any": [1]}, ()) == []
+    invocation = catalog.invocation("far@1")
+    assert invocation is not None
+    for result in ({"a": 1}, [1], "text", None):
+        assert invocation.fits(invocation.read(result))
+
+
+@pytest.mark.parametrize(
+    ("name", "binding", "says"),
+    [
+        ("greet", Binding(), "neither use nor transport"),
+        ("far", Binding(transport="event"), "no module has this name"),
+        ("greet", Binding(transport="nats://127.0.0.1"), "write event, or the address of a worker"),
+        ("greet", Binding(transport="http://"), "write event, or the address of a worker"),
+        ("greet", Binding(transport="http://[::1"), "write event, or the address of a worker"),
+        ("far", Binding(transport=ADDRESS, secret="s3cret"), "write the name of a secret"),
+        ("pause", Binding(use="wait", transport=ADDRESS), "run by the engine itself"),
+        ("call", Binding(transport=ADDRESS), "run by the engine itself"),
+    ],
+)
+def test_a_binding_that_leads_nowhere_is_refused(name: str, binding: Binding, says: str) -> None:
+    with pytest.raises(CatalogError, match=says):
+        Catalog([make("greet"), make("wait"), make("call")]).bound({name: binding})

@@ -34,6 +34,9 @@ class SampleConfig(Config, rename={"from_": "from"}):
     addresses: Annotated[list[Address] | None, field("Addresses", "Where else.")] = None
     names: Annotated[dict[str, str] | None, field("Names", "Names.")] = None
     anything: Annotated[Any, field("Anything", "Anything.")] = None
+    query: Annotated[str | None, field("Query", "A query.", constant="value")] = None
+    columns: Annotated[tuple[str, ...], field("Columns", "Columns.", constant="value")] = ()
+    values: Annotated[Mapping[str, Any], field("Values", "Values.", constant="keys")] = {}
 
     def __post_init__(self) -> None:
         if self.from_ == "nowhere" and self.count > 1:
@@ -170,3 +173,23 @@ def test_a_refusal_at_run_time_has_the_same_words(params: Any, words: str) -> No
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.convert(params, SampleConfig)
     assert words in explain(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "place", "message"),
+    [
+        ({"query": "{{ request.q }}"}, ("query",), "`query` takes no expressions"),
+        ({"query": "select {{ request.q }}"}, ("query",), "`query` takes no expressions"),
+        ({"columns": ["a", "{{ request.b }}"]}, ("columns",), "`columns` takes no expressions"),
+        ({"columns": "{{ request.b }}"}, ("columns",), "`columns` takes no expressions"),
+        ({"values": "{{ request }}"}, ("values",), "the names in `values` must be written out"),
+        ({"values": {"{{ request.a }}": 1}}, ("values",), "the names in `values` must be"),
+    ],
+)
+def test_what_must_not_come_out_of_a_request_takes_no_expressions(
+    params: dict[str, Any], place: Any, message: str
+) -> None:
+    (problem,) = found(**params)
+    assert problem[0] == place
+    assert problem[1].startswith(message)
+    assert found(query="select 1", columns=["a"], values={"a": "{{ request.a }}"}) == []

@@ -14,7 +14,7 @@ from beltline.core.inputs import (
     Retry,
     Skip,
     decode_message,
-    encode_command,
+    encode_message,
 )
 from beltline.core.limits import LIMITS
 from tests.unit.core.belt_of_one import Hand, names, process, step
@@ -198,4 +198,4 @@ def test_an_ended_run_refuses_everything(command: Command) -> None:
     [Retry("a", {"n": [1, None]}, "Ada"), Skip("a", {"x": 1}), GoTo("b", "a", "Ada"), Cancel("no")],
 )
 def test_a_command_comes_back_as_it_was_written(command: Command) -> None:
-    assert decode_message(encode_command(command)) == command
+    assert decode_message(encode_message(command)) == command

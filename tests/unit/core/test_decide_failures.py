@@ -10,6 +10,7 @@ import pytest
 
 from beltline.core.events import Error, StepFailed
 from beltline.core.inputs import (
+    EXPIRED,
     Answered,
     AttemptFailed,
     Recovered,
@@ -282,6 +283,16 @@ def test_what_is_set_aside_is_a_dead_letter_whatever_the_policy_says() -> None:
     assert decision.events[0].then == "dead-letter"  # type: ignore[union-attr]
     assert hand.run.open["w", 1].phase == "waiting"
     assert names(hand.take(Retry())) == ["step-started a"]
+
+
+def test_nothing_goes_on_of_a_request_that_waited_for_too_long_not_even_its_waits() -> None:
+    hand = Hand(process(step("w", "wait", with_={"for": "3s"}, next_=["a"]), step("a")))
+    hand.start()
+    decision = hand.take(SetAside("it waited in its buffer for longer than 4h", EXPIRED))
+    assert names(decision) == ["step-failed w", "run-stopped"]
+    assert not hand.wait(10_000).events
+    assert names(hand.take(Retry())) == ["step-started w", "step-waiting w"]
+    assert names(hand.wait(3_000)) == ["step-completed w", "step-started a"]
 
 
 def test_parameters_that_json_cannot_carry_are_a_dead_letter() -> None:

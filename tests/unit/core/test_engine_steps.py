@@ -17,7 +17,15 @@ from beltline.core.events import (
     StepFailed,
 )
 from beltline.core.explanation import standing
-from beltline.core.inputs import Answered, Cancel, EventArrived, Resolve, Retry
+from beltline.core.inputs import (
+    EXPIRED,
+    Answered,
+    Cancel,
+    EventArrived,
+    Resolve,
+    Retry,
+    SetAside,
+)
 from beltline.core.limits import LIMITS
 from beltline.core.run import Awaited
 from tests.unit.core.belt_of_one import NOON, Hand, names, process, step
@@ -282,6 +290,15 @@ def test_who_decides_first_decides_and_the_other_is_refused() -> None:
     refused = hand.take(Resolve("boss", False)).events
     assert refused == [CommandRefused("resolve", "nothing waits for approval at 'boss'")]
     assert hand.standing == ["yes"]
+
+
+def test_of_a_request_that_waited_too_long_nothing_is_to_be_decided() -> None:
+    hand = asked(on_timeout=["late"])
+    decision = hand.take(SetAside("it waited in its buffer for longer than 4h", EXPIRED))
+    assert decision.awaits == {("boss", 1): None}
+    assert names(hand.take(Resolve("boss", True))) == ["command-refused"]
+    hand.wait(3_600_000)
+    assert (hand.run.status, hand.run.next_at) == ("stopped", None)
 
 
 def test_a_decision_after_the_time_is_over_is_refused() -> None:

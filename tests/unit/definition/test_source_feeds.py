@@ -124,6 +124,7 @@ SFTP = f'sftp: {{connection: shop, host_key: "{KEY}"}}\nevery: 1m\n'
          's.yaml:5:10: "request" is not known here. A path starts with meta.'),
         ("schedule", 'every: 1m\nrequest: {a: "{{ meta.b"}', "s.yaml:5:14: the {{ at character 1"),
         ("schedule", 'every: 1m\nidentity: {by: "{{ meta.due }}"}', "s.yaml:5:1: a schedule needs"),
+        ("schedule", "every: 1m\nbacklog: 9", "s.yaml:5:1: a schedule has no sender"),
         ("schedule", "every: 1m\nverify: none", 's.yaml:5:1: unknown key "verify" in a source'),
         ("files", "every: 1m", "s.yaml:1:1: the source does not say where its files are"),
         ("files", "folder: in", "s.yaml:1:1: the source does not say how often it looks"),

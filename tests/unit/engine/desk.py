@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from beltline.core.events import Error
-from beltline.core.inputs import Answered, AttemptFailed, Command, Input, encode_command
+from beltline.core.inputs import Answer, Answered, AttemptFailed, Command, encode_message
 from beltline.core.limits import TINY, Limits
 from beltline.core.model import Process
 from beltline.definition.source import Source
@@ -44,6 +44,8 @@ class Desk:
         self.limits = limits
         self.is_full = False
         self.is_slow = False  # commits do not come to an end
+        self.store_ms = 0  # up to which each call of the store takes, on its way and back
+        self._chance = Random(7)
         self.reports: list[tuple[str, str, str]] = []
         self.calls: list[Dispatched] = []
         self.inline: list[Dispatched] = []
@@ -88,6 +90,8 @@ class Desk:
 
     async def _pause(self, moment: Moment) -> None:
         await self.scheduler.pause()
+        if self.store_ms:
+            await self.scheduler.sleep(self._chance.randint(1, self.store_ms))
         while self.is_slow and moment == "before":
             await self.scheduler.sleep(1)
 
@@ -109,7 +113,7 @@ class Desk:
     def dispatch(self, calls: list[Dispatched]) -> None:
         self.calls.extend(calls)
 
-    def call_inline(self, call: Dispatched) -> Input:
+    def call_inline(self, call: Dispatched) -> Answer:
         self.inline.append(call)
         return Answered(call.call.step.id, call.call.visit, call.call.attempt, {"v": 1}, 7)
 
@@ -199,7 +203,7 @@ class Desk:
 
     def command(self, key: bytes, command: Command) -> None:
         """A person's command from another program: nobody here is told."""
-        self.run(self.store.post(key, encode_command(command), self.clock.now()))
+        self.run(self.store.post(key, encode_message(command), self.clock.now()))
 
     # What is there
 

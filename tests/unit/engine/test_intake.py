@@ -130,3 +130,14 @@ def test_an_id_comes_back_as_its_key_and_other_text_does_not() -> None:
     assert key_of(id_of(key)) == key
     for text in ("", "x" * 36, id_of(key)[:-1], id_of(key).replace("-", "_"), "-" * 36):
         assert key_of(text) is None
+
+
+def test_ids_go_on_behind_what_waits_whatever_the_clock_says_now() -> None:
+    ids = RunIds(lambda n: b"\xff" * n)
+    waits = ids.new_key(7_200_000)
+    later = RunIds(bytes)  # a start of the hub, whose clock was set back by an hour
+    later.begin_after(waits)
+    keys = [later.new_key(3_600_000) for _ in range(5_000)]
+    assert [waits, *keys] == sorted([waits, *keys])
+    later.begin_after(waits)
+    assert later.new_key(3_600_000) > keys[-1]

@@ -78,6 +78,18 @@ def test_at_most_so_many_go_in_any_time_of_that_length() -> None:
     assert most_in_a_window(times, MINUTE_MS) == 3
 
 
+def test_a_rate_is_reached_whatever_a_look_at_the_store_takes() -> None:
+    # A look just before a window has room ends just after it: the next one must not be a second
+    # later, or a rate by the second is one by two.
+    desk = desk_with("release: {at_most: 3, every: 1s}")
+    hold(desk, 33)
+    assert waiting(desk) == 30
+    desk.store_ms = 9
+    desk.wait(10_900)
+    desk.store_ms = 0
+    assert waiting(desk) == 0
+
+
 def test_what_is_spread_goes_one_by_one() -> None:
     desk = desk_with("release: {at_most: 6, every: 1m, spread: true}")
     keys = hold(desk, 7)
@@ -224,3 +236,12 @@ def test_a_crash_neither_loses_nor_repeats_a_release() -> None:
     times = releases(desk, keys)
     assert len(times) == 6
     assert most_in_a_window(times, MINUTE_MS) == 2
+
+
+def test_a_window_that_is_full_holds_nothing_up_once_the_file_says_another_rate() -> None:
+    desk = desk_with("release: {at_most: 1, every: 2h}")
+    hold(desk, 3)
+    assert waiting(desk) == 2
+    desk.sources["form"] = source("release: {at_most: 3, every: 1s}")
+    desk.wait(2_001)
+    assert waiting(desk) == 0

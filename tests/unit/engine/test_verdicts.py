@@ -89,15 +89,15 @@ async def test_what_waits_is_bounded_in_number_and_in_bytes() -> None:
     store = StoreOfTests()
     verdicts = keeper(store, ManualClock(), [])
     for number in range(1_000):
-        assert verdicts.has_room("form")
+        assert verdicts.take_slot("form")
         verdicts.note(verdict(number))
-    assert not verdicts.has_room("form")
+    assert not verdicts.take_slot("form")
     await verdicts.keep()
     verdicts.note(verdict(1, b"x" * 16_777_216))
-    assert not verdicts.has_room("form")
+    assert not verdicts.take_slot("form")
     assert verdicts.not_kept == 2
     await verdicts.keep()
-    assert verdicts.has_room("form")
+    assert verdicts.take_slot("form")
 
 
 async def test_what_cannot_be_stored_is_told_and_does_not_pile_up() -> None:

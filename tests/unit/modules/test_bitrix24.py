@@ -15,7 +15,7 @@ from beltline.modules.bitrix24.find_deal import FindDealConfig, find_deal
 from beltline.modules.bitrix24.get_deal import GetDealConfig, get_deal
 from beltline.modules.bitrix24.update_deal import UpdateDealConfig, update_deal
 from beltline.sdk import Connection, HttpFailed, HttpResponse, Reject, Retry, Secret
-from tests.unit.modules.fakes import CRM, KEY, PreparedHttp, answered, context, portal
+from tests.unit.modules.fakes import CRM, KEY, PreparedHttp, answered, context, portal, rest_method
 
 # Finding
 
@@ -24,7 +24,7 @@ async def test_the_oldest_contact_with_the_phone_is_given_with_its_fields() -> N
     http = PreparedHttp(portal({"CONTACT": [2297, 275]}), portal({"ID": "275", "NAME": "Anna"}))
     found = await find_contact(FindContactConfig(phone=79161234567), context(http, connection=CRM))
     assert found == {"ID": "275", "NAME": "Anna"}
-    assert [sent.rest_method for sent in http.sent] == [
+    assert [rest_method(sent) for sent in http.sent] == [
         "crm.duplicate.findbycomm",
         "crm.contact.get",
     ]
@@ -109,7 +109,7 @@ async def test_a_lead_carries_the_key_of_its_visit() -> None:
     )  # fmt: skip
     added = await add_lead(config, context(http, connection=CRM))
     assert added == AddLeadOutput(ID="77", repeated=False)
-    assert http.sent[0].rest_method == "crm.lead.add"
+    assert rest_method(http.sent[0]) == "crm.lead.add"
     assert http.sent[0].json == {
         "fields": {
             "TITLE": "Own",
@@ -128,7 +128,7 @@ async def test_a_repeated_attempt_finds_the_lead_of_the_first() -> None:
     http = PreparedHttp(portal([{"ID": "77"}]))
     added = await add_lead(AddLeadConfig(title="Call"), context(http, connection=CRM, attempt=2))
     assert added == AddLeadOutput(ID="77", repeated=True)
-    assert [sent.rest_method for sent in http.sent] == ["crm.lead.list"]
+    assert [rest_method(sent) for sent in http.sent] == ["crm.lead.list"]
     assert http.sent[0].json["filter"] == {"=ORIGINATOR_ID": "beltline", "=ORIGIN_ID": KEY}
 
 

@@ -71,7 +71,7 @@ class Looking:
             home=self.home,
             clock=self.stage.clock,
             new_bell=lambda: AsyncioBell(self.stage.clock),
-            connection=self.connections.get,
+            connection=self._connection,
             http=self.http,
             limits=self.limits,
             wake_runs=hub.wake_runs,
@@ -80,6 +80,10 @@ class Looking:
         )
         feed: Any = feed_of(self.source, self.door, around)
         self.feed = feed
+
+    def _connection(self, name: str) -> Connection | None:
+        found = self.connections.get(name)
+        return None if found is None else found.below(self.home)
 
     async def look(self) -> None:
         """One look, now."""

@@ -1,8 +1,9 @@
 """Bodies that are made to cost much: each is a 4xx within 100 ms a MiB, and in bounded memory.
 
 The time is that of the processor, the best of six, with the garbage collector as `serve` sets it;
-a body of less than a MiB has the time of a whole one. Memory is what Python's allocator was asked
-for beside the body.
+a body of less than a MiB has the time of a whole one. A machine that is slower than the one the
+figure was set on has as much more: both are measured beside each other. Memory is what Python's
+allocator was asked for beside the body.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import gzip
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import orjson
 import pytest
 
 from beltline.cli.serve import GC_THRESHOLDS
@@ -27,6 +29,7 @@ from beltline.sources.webhook import Webhook
 
 MIB = 1_048_576
 MS_A_MIB = 100
+READING_MS = 21  # of a MiB of empty lists, by orjson alone, where 100 ms were set as the bound
 MEMORY = 160 * MIB  # a list costs 56 bytes and is written in three; a number is written in two
 KEY = bytes(16)
 SCHEMA = 'schema: {type: array, maxItems: 9, items: {anyOf: [{type: "null"}, {type: boolean}]}}\n'
@@ -46,6 +49,7 @@ def numbered(form: bytes, joint: bytes, most: int) -> bytes:
     return whole.rpartition(joint)[0]
 
 
+LISTS = filled(b"[],", b"[", b"0]")
 BOMBS: dict[str, tuple[str, bytes]] = {
     "lists in lists": (JSON, b"[" * MIB),
     "objects in objects": (JSON, filled(b'{"a":')),
@@ -142,17 +146,28 @@ def refused(webhook: Webhook, content_type: str, encoding: str, body: bytes) -> 
     return 202
 
 
+def cost_ms(reading: Callable[[], object]) -> float:
+    """Of the processor, the best of three."""
+    times: list[float] = []
+    for _ in range(3):
+        begin = time.process_time()
+        reading()
+        times.append(time.process_time() - begin)
+    return min(times) * 1_000
+
+
 @pytest.mark.usefixtures("collector_of_serve")
 @pytest.mark.parametrize("name", CASES)
 def test_a_bomb_is_refused_soon(name: str) -> None:
     webhook = source()
+    slower = max(1.0, cost_ms(lambda: orjson.loads(LISTS)) / READING_MS)
     times: list[float] = []
     while len(times) < 6 and min(times, default=MS_A_MIB) >= MS_A_MIB:
         begin = time.process_time()
         status = refused(webhook, *CASES[name])
         times.append((time.process_time() - begin) * 1_000)
         assert 400 <= status < 500
-    assert min(times) < MS_A_MIB
+    assert min(times) < MS_A_MIB * slower
 
 
 @pytest.mark.parametrize(

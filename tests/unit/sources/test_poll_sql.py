@@ -14,8 +14,8 @@ import pytest
 
 from beltline.core.limits import TINY
 from beltline.sdk import Connection
+from beltline.sdk.database import as_json
 from beltline.sources.door import FeedTrouble
-from beltline.sources.poll.sql import as_json
 from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.processes import NoServer
 from tests.unit.api.stage import Stage
@@ -90,7 +90,7 @@ async def test_what_comes_in_is_data_and_never_a_statement(stage: Stage, file: P
         ("  query: select * from nowhere\n", "no such table: nowhere"),
         ("  query: select id, name as id from orders\n", "two columns of the query have one name"),
         ("  query: delete from orders returning id\n", "readonly database"),
-        (MANY, "more than 5 rows (limit poll_rows)"),
+        (MANY, "more than 5 rows (limit poll_rows: "),
     ],
 )
 async def test_what_goes_wrong_says_why(stage: Stage, file: Path, rest: str, reason: str) -> None:
@@ -104,7 +104,7 @@ async def test_what_goes_wrong_says_why(stage: Stage, file: Path, rest: str, rea
     [
         ("sqlite:///missing.db", "unable to open"),
         ("nosuch://db.example/x", "no database is known by the address"),
-        ("mysql+pymysql://db.example/x", "is not installed"),
+        ("oracle+oracledb://db.example/x", "is not installed"),
     ],
 )
 async def test_addresses_that_lead_nowhere(

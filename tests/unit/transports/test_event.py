@@ -13,7 +13,7 @@ import pytest
 
 from beltline.catalog.catalog import Catalog
 from beltline.core.inputs import Answered, AttemptFailed
-from beltline.core.limits import PRODUCTION, Limits
+from beltline.core.limits import PRODUCTION, TINY, Limits
 from beltline.core.model import Step
 from beltline.core.template import compile_value
 from beltline.core.turn import Call
@@ -67,7 +67,9 @@ class Stage:
         )
         self.transport = EventTransport(
             catalog.invocation,
-            Surroundings(OutgoingClient, unused, lambda run, step: self.log, self._connection),
+            Surroundings(
+                OutgoingClient, unused, lambda run, step: self.log, self._connection, unused
+            ),
             self.mailbox,
             limits,
         )
@@ -343,3 +345,22 @@ async def test_a_handler_that_hangs_is_let_go_of_after_its_timeout(
     async with stage(hangs=hangs) as made:
         found = await made.answers(made.call("hangs", timeout_ms=1))
         assert found["hangs"].error.message == "TimeoutError"
+
+
+async def test_a_library_that_is_missing_is_not_waited_for() -> None:
+    async def needs(config: NumberConfig, context: Context) -> Any:
+        raise ModuleNotFoundError("No module named 'phonenumbers'", name="phonenumbers")
+
+    async with stage(needs=needs) as made:
+        answer = (await made.answers(made.call("needs")))["needs"]
+    assert answer.final
+    assert answer.error.message == "the library phonenumbers is not installed where the module runs"
+
+
+async def test_the_bounds_of_modules_are_those_of_the_hub() -> None:
+    async def tells(config: NumberConfig, context: Context) -> Any:
+        return {"rows": context.bounds.module_rows, "left": context.time_left_s()}
+
+    async with stage(TINY, tells=tells) as made:
+        found = await made.answers(made.call("tells"))
+    assert found["tells"].result == {"rows": TINY.module_rows, "left": 0}

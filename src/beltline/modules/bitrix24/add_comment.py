@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from beltline.modules.bitrix24.client import KIND, Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Output, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class AddCommentConfig(Config):
@@ -53,6 +54,7 @@ module = Module(
     category="crm",
     icon="message-square",
     effect="at-least-once",
+    on_repeat="The portal cannot tell a repeated comment from a new one: it adds it again.",
     connection=KIND,
     config=AddCommentConfig,
     output=AddCommentOutput,

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, ORIGINATOR, call, portal_handler
+from beltline.modules.bitrix24.client import ORIGINATOR, call, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
+from beltline.sdk.bitrix24 import KIND
 
 _CONTACT_TYPE_ID = 3
 _MULTIFIELDS = ("PHONE", "EMAIL", "WEB", "IM", "LINK")
@@ -127,6 +128,10 @@ module = Module(
     category="crm",
     icon="contact",
     effect="at-least-once",
+    on_repeat=(
+        "It looks for the contact that carries the key of the visit as its origin, and adds"
+        " none where there is one."
+    ),
     connection=KIND,
     config=AddContactConfig,
     output=AddContactOutput,

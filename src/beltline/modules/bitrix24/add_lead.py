@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from beltline.modules.bitrix24.client import (
-    KIND,
     ORIGINATOR,
     Id,
     call,
@@ -21,6 +20,7 @@ from beltline.modules.bitrix24.client import (
     portal_handler,
 )
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class AddLeadConfig(Config):
@@ -105,6 +105,10 @@ module = Module(
     category="crm",
     icon="user-plus",
     effect="at-least-once",
+    on_repeat=(
+        "It looks for the lead that carries the key of the visit as its origin, and adds none"
+        " where there is one."
+    ),
     connection=KIND,
     config=AddLeadConfig,
     output=AddLeadOutput,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, METHOD, call_whole, portal_handler
+from beltline.modules.bitrix24.client import call_whole, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
+from beltline.sdk.bitrix24 import KIND, METHOD
 
 
 class CallConfig(Config):
@@ -78,6 +79,7 @@ module = Module(
     category="crm",
     icon="terminal",
     effect="at-least-once",
+    on_repeat="It calls the method again; what this does is the method's own.",
     connection=KIND,
     config=CallConfig,
     output=CallOutput,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, call, portal_handler
+from beltline.modules.bitrix24.client import call, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Reject, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class FindContactConfig(Config):
@@ -65,6 +66,7 @@ module = Module(
     category="crm",
     icon="user-search",
     effect="idempotent",
+    on_repeat="It looks again.",
     connection=KIND,
     config=FindContactConfig,
     output=dict[str, Any],

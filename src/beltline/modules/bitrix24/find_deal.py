@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Output, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class FindDealConfig(Config):
@@ -66,6 +67,7 @@ module = Module(
     category="crm",
     icon="search",
     effect="idempotent",
+    on_repeat="It looks again.",
     connection=KIND,
     config=FindDealConfig,
     output=FindDealOutput,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
 from beltline.sdk import Config, Context, Example, Module, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class GetDealConfig(Config):
@@ -34,6 +35,7 @@ module = Module(
     category="crm",
     icon="handshake",
     effect="idempotent",
+    on_repeat="It reads again.",
     connection=KIND,
     config=GetDealConfig,
     output=dict[str, Any],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import KIND, Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
+from beltline.sdk.bitrix24 import KIND
 
 
 class UpdateDealConfig(Config):
@@ -48,6 +49,7 @@ module = Module(
     category="crm",
     icon="file-pen",
     effect="idempotent",
+    on_repeat="It puts the same values again, over what others have changed meanwhile.",
     connection=KIND,
     config=UpdateDealConfig,
     output=UpdateDealOutput,

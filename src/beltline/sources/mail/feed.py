@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 import structlog
 
+from beltline.clients.account import Connect, server_of
 from beltline.core.limits import Limits
 from beltline.definition.mail import MailWay, ThenDelete, ThenMove, ThenSeen
-from beltline.sources.account import Connect, server_of
-from beltline.sources.attachments import Attachment, BlobStore
+from beltline.engine.attachments import Attachment, BlobStore
 from beltline.sources.door import Door, FeedTrouble, Offering
 from beltline.sources.json_body import canonical
 from beltline.sources.mail.mailbox import SCHEMES, Mailbox, MailboxRefused, Trust, open_mailbox

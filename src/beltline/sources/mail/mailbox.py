@@ -9,18 +9,22 @@ marked to be deleted, so those commands are given here one by one.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
+from imaplib import IMAP4
 from typing import Any
 
 from imap_tools import AND, MailBox, MailBoxStartTls
-from imap_tools.errors import UnexpectedCommandStatusError
+from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
 from imap_tools.mailbox import BaseMailBox
 from imap_tools.utils import encode_folder
 
+from beltline.clients.account import Misconfigured, Server, server_of, words
 from beltline.definition.mail import MailFilter
-from beltline.sources.account import Misconfigured, Server
+from beltline.sdk import ClientFailed, Connection, ConnectionKind, Http
 from beltline.sources.door import FeedTrouble
 
 # IMAP without TLS is not spoken: `imap://` begins in the clear and goes over to TLS before the
@@ -167,6 +171,27 @@ def open_mailbox(server: Server, folder: str, trust: Trust = ssl.create_default_
     except BaseException:
         box.client.shutdown()
         raise
+
+
+async def _check(connection: Connection, _http: Http) -> str:
+    server = server_of(connection, SCHEMES)
+    try:
+        return await asyncio.to_thread(_describe, server)
+    except (FeedTrouble, ImapToolsError, IMAP4.error, OSError) as wrong:
+        raise ClientFailed(words(wrong)) from wrong
+
+
+def _describe(server: Server) -> str:
+    box = open_mailbox(server, "INBOX")
+    try:
+        count = len(box.find(MailFilter(unseen=False)))
+        return f"a mailbox that has {count} mails in INBOX"
+    finally:
+        with suppress(OSError):  # the server has hung up first
+            box.close()
+
+
+kind = ConnectionKind(name="imap", check=_check)
 
 
 def _learn_capabilities(box: BaseMailBox) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from beltline.core.limits import Limits
-from beltline.sources.attachments import Attachment, attachment
+from beltline.engine.attachments import Attachment, attachment
 from beltline.sources.refusal import RequestRefused
 
 # The headers that are kept beside those with a field of their own.

@@ -19,7 +19,6 @@ import msgspec
 
 from beltline.sources.door import FeedTrouble
 
-CONNECT_S = 15.0
 ASK_S = 2.0  # how long one question to a broker waits when there is nothing
 
 Headers = Sequence[tuple[str, bytes]]

@@ -17,20 +17,20 @@ from typing import Any
 
 import structlog
 
+from beltline.clients.account import CONNECT_S
 from beltline.core.limits import Limits
 from beltline.definition.queue import QueueWay
 from beltline.sources.door import Door, Offering
 from beltline.sources.offering import (
     Pause,
-    identity_taken,
     is_another,
     offer_until_taken,
     stop_if_cancelled,
 )
-from beltline.sources.queue.broker import CONNECT_S, Broker, BrokerLost, Delivery
+from beltline.sources.queue.broker import Broker, BrokerLost, Delivery
 from beltline.sources.queue.identity import bounded
 from beltline.sources.queue.message import read_message
-from beltline.sources.refusal import RequestRefused
+from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.turn import Turn
 
 END_S = 10.0

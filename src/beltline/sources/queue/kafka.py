@@ -11,12 +11,12 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
+from beltline.clients.account import Connect, Misconfigured
+from beltline.clients.kafka import kafka_settings
 from beltline.definition.queue import KafkaQueue
-from beltline.sources.account import Connect, Misconfigured, server_of
 from beltline.sources.queue.broker import BrokerLost, Delivery
 from beltline.sources.queue.identity import placed
 
-SCHEMES = {"kafka": (9092, False), "kafkas": (9093, True)}
 _ASK_S = 1.0  # a thread waits that long, and the end of the hub waits for the thread
 _PUBLISH_S = 30.0
 # While the store is away nothing new is asked for, and the group must not take that for a death:
@@ -53,7 +53,7 @@ class KafkaBroker:
         self._trouble: KafkaError | None = None
 
     async def begin(self) -> None:
-        self._settings = self._connection_settings()
+        self._settings = kafka_settings(self._connect(), self._queue.sasl)
         self._consumer = Consumer(
             {
                 **self._settings,
@@ -68,18 +68,6 @@ class KafkaBroker:
             }
         )
         self._consumer.subscribe([self._queue.topic])
-
-    def _connection_settings(self) -> dict[str, Any]:
-        server = server_of(self._connect(), SCHEMES)
-        settings: dict[str, Any] = {"bootstrap.servers": server.authority, "log_level": 0}
-        if server.user:
-            settings |= {
-                "sasl.mechanism": self._queue.sasl,
-                "sasl.username": server.user,
-                "sasl.password": server.secret,
-            }
-        way = ("SASL_" if server.user else "") + ("SSL" if server.tls else "PLAINTEXT")
-        return {**settings, "security.protocol": way}
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _GONE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from beltline.clients.account import Connect
 from beltline.core.limits import Limits
 from beltline.definition.queue import (
     KafkaQueue,
@@ -18,7 +19,6 @@ from beltline.definition.queue import (
     RabbitQueue,
     RedisQueue,
 )
-from beltline.sources.account import Connect
 from beltline.sources.door import Door
 from beltline.sources.queue.broker import Broker
 from beltline.sources.queue.feed import QueueFeed

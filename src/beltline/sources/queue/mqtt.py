@@ -8,26 +8,23 @@ off, so one node at a time has the turn.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from beltline.clients.account import Connect, Misconfigured, server_of
+from beltline.clients.mqtt import KEEPALIVE_S, SCHEMES, mqtt_of, properties_for
 from beltline.definition.queue import MqttQueue
-from beltline.sources.account import Connect, Misconfigured, server_of
-from beltline.sources.queue.broker import CONNECT_S, BrokerLost, Delivery, Inflow
+from beltline.sources.queue.broker import BrokerLost, Delivery, Inflow
 
-SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
 SESSION_S = 30 * 86_400  # how long the broker keeps what comes while no node listens
 _PUBLISH_S = 30.0
-_KEEPALIVE_S = 30
 _REASON = "beltline-refused"
 
 # What the broker was asked for the last time, kept over restarts: asking for another topic does
@@ -63,15 +60,15 @@ class MqttBroker:
     # Its beginning and end
 
     async def begin(self) -> None:
-        server = server_of(self._connect(), SCHEMES)
+        connection = self._connect()
+        server = server_of(connection, SCHEMES)
         loop = asyncio.get_running_loop()
         connected: asyncio.Future[None] = loop.create_future()
         subscribed: asyncio.Future[None] = loop.create_future()
-        client = self._client = self._new_client()
-        if server.user:
-            client.username_pw_set(server.user, server.secret or None)
-        if server.tls:
-            client.tls_set_context(ssl.create_default_context())
+        # It does not connect anew by itself: messages that it had given count no more then.
+        client = self._client = mqtt_of(
+            connection, client=self._name, protocol=self._queue.protocol, stays=True
+        )
 
         # All of these are called by the client's own thread.
         def on_connect(_c: Any, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
@@ -99,25 +96,14 @@ class MqttBroker:
         self._subscribe(client)
         await subscribed
 
-    def _new_client(self) -> paho.Client:
-        return paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._name,
-            clean_session=None if self._is_5 else False,
-            protocol=paho.MQTTv5 if self._is_5 else paho.MQTTv311,
-            reconnect_on_failure=False,  # messages that it had given count no more then
-            manual_ack=True,
-        )
-
     def _open_connection(self, client: paho.Client, host: str, port: int) -> None:
-        client.connect_timeout = CONNECT_S
         if not self._is_5:
-            client.connect(host, port, _KEEPALIVE_S)
+            client.connect(host, port, KEEPALIVE_S)
             return
-        wanted = _properties(PacketTypes.CONNECT)
+        wanted = properties_for(PacketTypes.CONNECT)
         wanted.SessionExpiryInterval = SESSION_S
         wanted.ReceiveMaximum = self._in_flight
-        client.connect(host, port, _KEEPALIVE_S, clean_start=False, properties=wanted)
+        client.connect(host, port, KEEPALIVE_S, clean_start=False, properties=wanted)
 
     def _subscribe(self, client: paho.Client) -> None:
         if self._is_5:
@@ -166,7 +152,7 @@ class MqttBroker:
         assert self._client is not None
         properties: Any = None
         if self._is_5:
-            properties = _properties(PacketTypes.PUBLISH)
+            properties = properties_for(PacketTypes.PUBLISH)
             properties.UserProperty = [(_REASON, reason)]
         told = self._client.publish(target, delivery.body, qos=1, properties=properties)
         await asyncio.to_thread(told.wait_for_publish, _PUBLISH_S)
@@ -209,12 +195,6 @@ def _delivery(message: paho.MQTTMessage, opened: _Open) -> Delivery:
         identity=None,
         handle=opened,
     )
-
-
-def _properties(packet: int) -> Any:
-    """Properties of MQTT 5: the library gives them no types."""
-    make: Any = Properties
-    return make(packet)
 
 
 def _topic(message: paho.MQTTMessage) -> str:

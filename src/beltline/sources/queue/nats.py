@@ -6,10 +6,6 @@ acknowledged within the consumer's time comes again, to whoever asks.
 
 from __future__ import annotations
 
-import ssl
-from typing import Any
-
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NothingCame
@@ -17,15 +13,14 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 
+from beltline.clients.account import Connect, Misconfigured
+from beltline.clients.nats import MESSAGE_ID, connect_nats
 from beltline.definition.queue import NatsQueue
-from beltline.sources.account import Connect, Misconfigured, server_of
-from beltline.sources.queue.broker import ASK_S, CONNECT_S, BrokerLost, Delivery
+from beltline.sources.queue.broker import ASK_S, BrokerLost, Delivery
 from beltline.sources.queue.identity import placed, sent
 
-SCHEMES = {"nats": (4222, False), "tls": (4222, True)}
 ACK_WAIT_S = 30.0  # longer than the longest pause between two offers, after which `keep` is called
 _MORE_S = 0.05
-_MESSAGE_ID = "Nats-Msg-Id"
 
 
 class NatsBroker:
@@ -42,23 +37,8 @@ class NatsBroker:
         self._open: dict[int, Msg] = {}
 
     async def begin(self) -> None:
-        server = server_of(self._connect(), SCHEMES)
-        scheme = "tls" if server.tls else "nats"
-        login: dict[str, Any] = {}
-        if server.user:
-            login = {"user": server.user, "password": server.secret}
-        elif server.secret:
-            login = {"token": server.secret}
         # It does not connect anew by itself: messages that it had given count no more then.
-        self._client = await nats.connect(
-            f"{scheme}://{server.authority}",
-            name=self._durable,
-            allow_reconnect=False,
-            connect_timeout=int(CONNECT_S),
-            error_cb=_ignore,
-            tls=ssl.create_default_context() if server.tls else None,
-            **login,
-        )
+        self._client = await connect_nats(self._connect(), name=self._durable, on_error=_ignore)
         stream = self._client.jetstream()
         try:
             await stream.stream_info(self._queue.stream)
@@ -118,7 +98,7 @@ class NatsBroker:
     async def set_aside(self, delivery: Delivery, target: str, reason: str) -> None:
         assert self._client is not None
         headers = {name: value.decode("utf-8", "replace") for name, value in delivery.headers}
-        headers.pop(_MESSAGE_ID, None)  # the stream there would take it for the first message
+        headers.pop(MESSAGE_ID, None)  # the stream there would take it for the first message
         headers["Beltline-Refused"] = reason.replace("\n", " ").replace("\r", " ")
         # The answer is that of a stream: where none keeps the subject, it fails.
         stream = self._client.jetstream()
@@ -133,7 +113,7 @@ def _delivery(message: Msg) -> Delivery:
     about = message.metadata
     headers = message.headers or {}
     sequence, at = about.sequence.stream, about.timestamp.isoformat()
-    id = headers.get(_MESSAGE_ID)
+    id = headers.get(MESSAGE_ID)
     return Delivery(
         body=message.data,
         headers=[(name, value.encode()) for name, value in headers.items()],

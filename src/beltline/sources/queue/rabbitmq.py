@@ -6,19 +6,18 @@ RabbitMQ gives its messages no ids. What comes a second time after a crash is to
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelNotFoundEntity
 
+from beltline.clients.account import Connect, Misconfigured
+from beltline.clients.rabbitmq import connect_rabbitmq
 from beltline.definition.queue import RabbitQueue
-from beltline.sources.account import Connect, Misconfigured, server_of
-from beltline.sources.queue.broker import CONNECT_S, BrokerLost, Delivery, Inflow
+from beltline.sources.queue.broker import BrokerLost, Delivery, Inflow
 from beltline.sources.queue.identity import sent
 
-SCHEMES = {"amqp": (5672, False), "amqps": (5671, True)}
 _REASON = "beltline-refused"
 
 
@@ -37,18 +36,7 @@ class RabbitBroker:
         self._inflow = Inflow()
 
     async def begin(self) -> None:
-        server = server_of(self._connect(), SCHEMES)
-        self._connection = await aio_pika.connect(
-            host=server.host,
-            port=server.port,
-            login=server.user or "guest",
-            password=server.secret or "guest",
-            virtualhost=server.path or "/",
-            ssl=server.tls,
-            ssl_context=ssl.create_default_context() if server.tls else None,
-            timeout=CONNECT_S,
-            client_properties={"connection_name": f"beltline {self._source}"},
-        )
+        self._connection = await connect_rabbitmq(self._connect(), name=f"beltline {self._source}")
         self._channel = self._connection.channel(on_return_raises=True)
         self._channel.close_callbacks.add(self._on_close)
         await self._channel.initialize()

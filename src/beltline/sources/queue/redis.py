@@ -7,18 +7,17 @@ this node's own former life at once.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from beltline.clients.account import CONNECT_S, Connect
+from beltline.clients.redis import redis_of
 from beltline.definition.queue import RedisQueue
-from beltline.sources.account import Connect, Misconfigured, server_of
-from beltline.sources.queue.broker import ASK_S, CONNECT_S, Delivery
+from beltline.sources.queue.broker import ASK_S, Delivery
 from beltline.sources.queue.identity import placed
 
-SCHEMES = {"redis": (6379, False), "rediss": (6379, True)}
 CLAIM_MS = 60_000  # longer than the longest pause between two offers, after which `keep` is called
 CLAIM_EVERY_S = 15.0
 _REASON = "beltline-refused"
@@ -50,21 +49,7 @@ class RedisBroker:
         self._claim_at = 0.0
 
     async def begin(self) -> None:
-        server = server_of(self._connect(), SCHEMES)
-        if server.path and not server.path.isdecimal():
-            raise Misconfigured("the address of Redis ends with a number: that of its database")
-        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": ssl.get_default_verify_paths().cafile}
-        self._client = Redis(
-            host=server.host,
-            port=server.port,
-            db=int(server.path or 0),
-            username=server.user or None,
-            password=server.secret or None,
-            socket_connect_timeout=CONNECT_S,
-            socket_timeout=ASK_S + CONNECT_S,
-            client_name="beltline",
-            **(tls if server.tls else {}),
-        )
+        self._client = redis_of(self._connect(), answer_s=ASK_S + CONNECT_S)
         try:
             await self._client.xgroup_create(self._queue.stream, self._group, "0", mkstream=True)
         except ResponseError as error:

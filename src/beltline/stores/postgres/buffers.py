@@ -68,6 +68,10 @@ class BufferCalls:
         rows = await self._read(*listed(filter, limit, after))
         return [held_request(row) for row in rows]
 
+    async def last_in_line(self) -> bytes | None:
+        rows = await self._read(statements.LAST_IN_LINE)
+        return rows[0][0] if rows else None
+
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         return [StoredRequest(*row) for row in await self._read(statements.REQUESTS, keys)]
 

@@ -33,6 +33,7 @@ from beltline.engine.records import (
     Claimed,
     Format,
     Message,
+    NewRequest,
     Repeat,
     RunFilter,
     RunRecord,
@@ -308,12 +309,26 @@ class PostgresStore(BufferCalls, VerdictCalls, EventCalls):
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._change(statements.PUT_VALUE, encoded(space), encoded(key), value, expires_at)
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        given = (encoded(space), encoded(key), value, expires_at, now)
+        first: bytes = (await self._change(statements.PUT_VALUE_IF_ABSENT, *given))[0][0]
+        return first
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         rows = await self._change(statements.DELETE_VALUE, encoded(space), encoded(key), now)
         return any(was_live for (was_live,) in rows)
 
     async def purge_values(self, now: int, limit: int) -> int:
         return int((await self._change(statements.PURGE_VALUES, now, limit))[0][0])
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        if request.identity is None:
+            return None
+        asked = (request.source, encoded(request.identity), request.accepted_at)
+        rows = await self._read(statements.TAKEN_BY, *asked)
+        return Repeat(rows[0][0], rows[0][1] == request.body_hash) if rows else None
 
     async def purge_identities(self, now: int, limit: int) -> int:
         return int((await self._change(statements.PURGE_IDENTITIES, now, limit))[0][0])

@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from beltline.engine.records import TokenRecord
+from beltline.engine.records import NewRequest, Repeat, TokenRecord
 
 # A value that has not expired.
 VALUE = (
@@ -21,6 +21,15 @@ PUT_VALUE = (
     " expires_at = excluded.expires_at"
 )
 
+# Remembers a value unless there is one that has not expired; gives the one that is there now.
+PUT_VALUE_IF_ABSENT = (
+    "INSERT INTO remembered (space, key, value, expires_at) VALUES (?1, ?2, ?3, ?4)"
+    " ON CONFLICT (space, key) DO UPDATE SET"
+    " value = CASE WHEN expires_at <= ?5 THEN excluded.value ELSE value END,"
+    " expires_at = CASE WHEN expires_at <= ?5 THEN excluded.expires_at ELSE expires_at END"
+    " RETURNING value"
+)
+
 # Forgets a value; gives when it expired or would have.
 DELETE_VALUE = "DELETE FROM remembered WHERE space = ? AND key = ? RETURNING expires_at"
 
@@ -29,6 +38,9 @@ PURGE_VALUES = (
     "DELETE FROM remembered WHERE rowid IN (SELECT rowid FROM remembered"
     " WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?)"
 )
+
+# Whose an identity is.
+TAKEN_BY = "SELECT key, body_hash FROM identity WHERE source = ? AND identity = ? AND until > ?"
 
 # Removes identities that are free again, the longest free first.
 PURGE_IDENTITIES = (
@@ -68,6 +80,17 @@ def put_value(
     db.execute(PUT_VALUE, (space, key, value, expires_at))
 
 
+def put_value_if_absent(
+    db: apsw.Connection, space: str, key: str, value: bytes, expires_at: int | None, now: int
+) -> bytes:
+    """See `Store.put_value_if_absent`."""
+    rows: list[Any] = db.execute(
+        PUT_VALUE_IF_ABSENT, (space, key, value, expires_at, now)
+    ).fetchall()
+    first: bytes = rows[0][0]
+    return first
+
+
 def delete_value(db: apsw.Connection, space: str, key: str, now: int) -> bool:
     """See `Store.delete_value`."""
     rows: list[Any] = db.execute(DELETE_VALUE, (space, key)).fetchall()
@@ -78,6 +101,13 @@ def purge_values(db: apsw.Connection, now: int, limit: int) -> int:
     """See `Store.purge_values`."""
     db.execute(PURGE_VALUES, (now, limit))
     return db.changes()
+
+
+def repeated(db: apsw.Connection, request: NewRequest) -> Repeat | None:
+    """See `Store.repeated`."""
+    asked = (request.source, request.identity, request.accepted_at)
+    row = db.execute(TAKEN_BY, asked).fetchone()
+    return None if row is None else Repeat(row[0], row[1] == request.body_hash)
 
 
 def purge_identities(db: apsw.Connection, now: int, limit: int) -> int:

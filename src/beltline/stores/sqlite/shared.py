@@ -37,12 +37,17 @@ MOVE_SCHEDULE = (
 FIRED_AT = "SELECT due_at FROM firing WHERE schedule = ?"
 
 
+ALL_OF_IT = 2_000_000_000
+
 # After a start nobody knows what was called for just before the end, nor whether the clock was set:
 # windows of releases begin full where they are not long, and count what they let go and was perhaps
-# not called for where they are.
+# not called for where they are. Of those that begin full nothing from before matters: they are
+# counted from now, also where the clock was set back, or nothing would go until it had caught up.
+SHORT = "name LIKE 'release %' AND every_ms BETWEEN 1 AND ?2"
 BEGIN_FULL = (
-    "INSERT INTO allowance_use (name, at, uses) SELECT name, max(last_at, ?1), ?3 FROM allowance"
-    " WHERE name LIKE 'release %' AND every_ms BETWEEN 1 AND ?2"
+    f"DELETE FROM allowance_use WHERE name IN (SELECT name FROM allowance WHERE {SHORT})",
+    f"UPDATE allowance SET last_at = ?1 WHERE {SHORT}",
+    f"INSERT INTO allowance_use SELECT name, ?1, {ALL_OF_IT} FROM allowance WHERE {SHORT}",
 )
 COUNT_AGAIN = (
     "INSERT INTO allowance_use (name, at, uses)"
@@ -53,8 +58,6 @@ COUNT_AGAIN = (
     " AND (SELECT count(*) FROM (SELECT 1 FROM journal WHERE run = request.key LIMIT 2)) < 2"
     " GROUP BY allowance.name"
 )
-ALL_OF_IT = 2_000_000_000
-
 # The time of day when this process began to look, less the time that had passed: from there on only
 # the time that passes counts, whatever the clock is set to.
 _EPOCH_NS = time.time_ns() - time.monotonic_ns()
@@ -100,7 +103,8 @@ def allow(db: apsw.Connection, window: Window, wanted: int) -> Allowance:
 def begin_windows(db: apsw.Connection) -> None:
     """What `join` does to windows, before it lets go of runs."""
     now = now_ms()
-    db.execute(BEGIN_FULL, (now, FULL_WINDOW_MS, ALL_OF_IT))
+    for statement in BEGIN_FULL:
+        db.execute(statement, (now, FULL_WINDOW_MS))
     db.execute(COUNT_AGAIN, (now, FULL_WINDOW_MS))
 
 

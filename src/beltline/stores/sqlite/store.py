@@ -24,6 +24,7 @@ from beltline.engine.records import (
     HeldFilter,
     HeldRequest,
     Message,
+    NewRequest,
     Released,
     ReleaseOrder,
     Repeat,
@@ -214,6 +215,9 @@ class SqliteStore:
     ) -> list[HeldRequest]:
         return await self._read(buffers.waiting, filter, limit, after)
 
+    async def last_in_line(self) -> bytes | None:
+        return await self._read(buffers.last_in_line)
+
     async def requests(self, keys: Sequence[bytes]) -> list[StoredRequest]:
         return await self._read(buffers.requests, keys)
 
@@ -293,11 +297,19 @@ class SqliteStore:
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._write(memory.put_value, space, key, value, expires_at)
 
+    async def put_value_if_absent(
+        self, space: str, key: str, value: bytes, expires_at: int | None, now: int
+    ) -> bytes:
+        return await self._write(memory.put_value_if_absent, space, key, value, expires_at, now)
+
     async def delete_value(self, space: str, key: str, now: int) -> bool:
         return await self._write(memory.delete_value, space, key, now)
 
     async def purge_values(self, now: int, limit: int) -> int:
         return await self._write(memory.purge_values, now, limit)
+
+    async def repeated(self, request: NewRequest) -> Repeat | None:
+        return await self._read(memory.repeated, request)
 
     async def purge_identities(self, now: int, limit: int) -> int:
         return await self._write(memory.purge_identities, now, limit)

@@ -108,6 +108,7 @@ CREATE TABLE beltline.held (
     is_head boolean NOT NULL
 ) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX held_in_order ON beltline.held (source, place, key);
+CREATE INDEX held_by_process ON beltline.held (source, process, place, key);
 CREATE INDEX held_heads ON beltline.held (source, place, key) WHERE is_head;
 CREATE INDEX held_by_line ON beltline.held (source, line, key) WHERE line <> '';
 CREATE INDEX held_by_expiry ON beltline.held (expires_at) WHERE expires_at IS NOT NULL;

@@ -1,4 +1,4 @@
-"""Where a feed connects to, from the connection that its source names.
+"""Where a client connects to, from the connection that a source or a step names.
 
 The address stands in a file of the home and never comes out of a request, so nothing of it has to
 be guarded against; it has to be understood, and that is told to the operator.
@@ -11,16 +11,20 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from beltline.sdk import Connection
-from beltline.sources.door import FeedTrouble
+from beltline.sdk import ClientFailed, Connection
+
+CONNECT_S = 15.0
 
 Connect = Callable[[], Connection]  # asked at each new beginning, so that a new secret holds
 
 
-class Misconfigured(FeedTrouble):
-    """The operator: the connection or the far end does not fit the source. The text says what to
-    change, and names no secret.
+class Misconfigured(ClientFailed):
+    """The operator: the connection or the far end does not fit what is asked of it. The text says
+    what to change, and names no secret.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -58,3 +62,13 @@ def server_of(connection: Connection, schemes: Mapping[str, tuple[int, bool]]) -
         user=str(connection.options.get("user", "")),
         secret="" if connection.secret is None else connection.secret.reveal(),
     )
+
+
+def unreachable(connection: Connection, error: Exception) -> ClientFailed:
+    """The failure to connect, in words; the address holds no secret."""
+    return ClientFailed(f"no connection to {connection.address}: {words(error)}")
+
+
+def words(error: BaseException) -> str:
+    """What an error says, in one line, or its type where it says nothing."""
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -1,4 +1,8 @@
-"""What a handler's outcome means for its call: the answer that the supervisor decides on."""
+"""What a handler's outcome means for its call: the answer that the supervisor decides on.
+
+Handlers inside the hub give objects; workers outside give JSON, which is read as what their module
+declares. From there on there is no difference.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,30 @@ from typing import Any
 import msgspec
 
 from beltline.catalog.invocation import Invocation
+from beltline.catalog.parameters import explain
 from beltline.core.events import Error
-from beltline.core.inputs import Answered, AttemptFailed
+from beltline.core.inputs import Answer, Answered, AttemptFailed
 from beltline.core.limits import Limits
+from beltline.engine.contract import read_outcome
 from beltline.engine.ports import Dispatched
 from beltline.sdk import Reject, Retry
 
-Answer = Answered | AttemptFailed
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+
+
+def answer_told(
+    call: Dispatched, told: bytes, invocation: Invocation | None, limits: Limits
+) -> Answer:
+    """The answer for what a worker told, in JSON. Raises `engine.contract.NotAnAnswer`."""
+    outcome = read_outcome(told)
+    if invocation is not None and not isinstance(outcome, Retry | Reject):
+        try:
+            outcome = invocation.read(outcome)
+        except msgspec.ValidationError as wrong:
+            text = f"the result is not what {invocation.module.pinned} declares: {explain(wrong)}"
+            return failed(call, "result", text, final=True)
+    return answer_of(call, outcome, invocation, limits)
 
 
 def answer_of(
@@ -28,7 +46,7 @@ def answer_of(
     """
     try:
         return _answer_of(call, outcome, invocation, limits)
-    except Exception as wrong:
+    except Exception as wrong:  # noqa: BLE001 - a handler's outcome can raise anything
         return failed(call, "result", f"the result cannot be read: {_text_of(wrong)}", final=True)
 
 
@@ -91,7 +109,7 @@ def _text_of(told: object) -> str:
     """What a handler told, as text that can be stored, whatever it is."""
     try:
         return str(told).encode(errors="replace").decode()
-    except Exception:
+    except Exception:  # noqa: BLE001 - the same
         return f"a {type(told).__name__} that cannot be printed"
 
 
@@ -110,4 +128,7 @@ def unknown(call: Dispatched) -> AttemptFailed:
 def raised(call: Dispatched, error: BaseException) -> AttemptFailed:
     """A handler raised, which counts as a failure like any other."""
     name, text = type(error).__name__, _text_of(error)
+    if isinstance(error, ModuleNotFoundError):  # trying again installs nothing
+        message = f"the library {error.name} is not installed where the module runs"
+        return failed(call, "module", message, final=True)
     return failed(call, "exception", f"{name}: {text}" if text else name, final=False)

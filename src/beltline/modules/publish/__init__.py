@@ -1,0 +1,1 @@
+"""Modules that put a message to a broker."""

@@ -1,0 +1,1 @@
+"""Modules that read and write the sheets of xlsx."""
