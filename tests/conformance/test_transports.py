@@ -137,7 +137,8 @@ async def test_a_handler_that_hangs_is_let_go_of_after_its_deadline(
 
 async def test_a_repeated_call_has_the_same_key_and_an_answer_of_its_own(kind: str) -> None:
     async with stand(kind) as on:
-        answers = await on.answers(on.call("tell"), on.call("tell"))
+        call = on.call("tell")
+        answers = await on.answers(call, call)
     assert answers[0] == answers[1]
 
 
