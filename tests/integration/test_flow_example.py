@@ -143,6 +143,14 @@ async def test_a_shipment_is_priced_by_another_process(tmp_path: Path) -> None:
         assert letter["document"]["request"] == {"text": "Anna pays 120"}
 
 
+async def test_each_parcel_is_priced_by_a_run_of_its_own(tmp_path: Path) -> None:
+    async with example(tmp_path) as hub:
+        parcels = [{"weight": weight} for weight in (10, 40, 1, 2, 3, 4, 5)]
+        id = (await hub.send("parcels", {"parcels": parcels})).json()["run"]
+        run = await hub.at_rest(id)
+        assert run["result"] == {"each": [120, 360, 12, 24, 36, 48, 60], "sum": 660}
+
+
 async def test_the_link_of_a_home_is_signed_with_a_key_of_its_own(tmp_path: Path) -> None:
     async with example(tmp_path) as hub:
         id = (await hub.send("discount", {"client": "Anna", "percent": 20})).json()["run"]

@@ -6,7 +6,7 @@ simulation would find them. Each names the checker that finds it; those of buffe
 from __future__ import annotations
 
 from beltline.core import decide, graph, run, turn
-from beltline.core.engine_steps import call
+from beltline.core.engine_steps import call, for_each
 from beltline.engine import belt, committer, loader, moving, node, pulse, work
 from beltline.sdk import context
 from tests.simulation import disk, store
@@ -316,5 +316,33 @@ MUTANTS: tuple[Mutant, ...] = (
         "a run that is done cancels what it does not wait for",
         "children_follow_parents",
         (call, "messages", "place not in turn.closed", "True"),
+    ),
+    mutant(
+        "a parent that ends leaves the runs of its items behind, but for one",
+        "children_follow_parents",
+        (call, "messages", "in visit.children", "in visit.children[:1]"),
+    ),
+    mutant(
+        "the results of items stand in the order of their ends",
+        "items_make_the_result",
+        (for_each, "_result", 'in range(len(value["items"]))', "in results"),
+    ),
+    mutant(
+        "more items are under way at once than may be",
+        "items_make_the_result",
+        (
+            for_each,
+            "_go_on",
+            "visit.attempt, value, following)",
+            (
+                "visit.attempt, value, following)\n            for n in left:"
+                "\n                _start(turn, step, visit.number, visit.attempt, value, n)"
+            ),
+        ),
+    ),
+    mutant(
+        "an item begins though one has failed",
+        "items_make_the_result",
+        (for_each, "_failed", "{**items.failed, item: error}", "items.failed"),
     ),
 )

@@ -48,7 +48,9 @@ FIELDS = {
     "answer-ignored": ("step", "visit", "reason"),
     "event-awaited": ("step", "visit", "name", "key", "until"),
     "event-late": ("name", "key", "id"),
-    "child-started": ("step", "visit", "run", "process", "waits"),
+    "child-started": ("step", "visit", "run", "process", "waits", "item"),
+    "item-completed": ("step", "visit", "item", "run", "result", "size"),
+    "item-failed": ("step", "visit", "item", "run", "error"),
     "child-stopped": ("step", "visit", "run", "reason"),
     "approval-awaited": ("step", "visit", "title", "until"),
 }

@@ -18,6 +18,9 @@ from beltline.definition.process import read_process
 
 DRAWN = 60
 CALLED = "mended"  # what steps call: its result is that of its last step
+MODULES = (
+    "work", "note", "wait", "stop", "respond", "wait-event", "approve", "call", "for-each",
+)  # fmt: skip
 
 Definition = dict[str, Any]
 
@@ -32,7 +35,7 @@ class Shelf:
 
     def names(self) -> Collection[str]:
         """All names."""
-        return ("work", "note", "wait", "stop", "respond", "wait-event", "approve", "call")
+        return MODULES
 
 
 def definitions() -> list[Definition]:
@@ -85,6 +88,9 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
         base |= {"max_visits": 4}
     elif module == "call":
         base |= {"with": {"process": CALLED, "request": {"n": "{{ request.n }}"}}, "max_visits": 2}
+    elif module == "for-each":
+        items = [{"n": number} for number in range(4)]
+        base |= {"with": {"process": CALLED, "items": items, "concurrency": 2}, "max_visits": 2}
     elif module == "approve":
         base |= {"with": {"title": "is it right?", "within": "5s"}, "max_visits": 4}
     elif module == "respond":
@@ -94,7 +100,7 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
 
 def calls_others(definition: Definition) -> bool:
     """Whether a step of it calls `CALLED`."""
-    return any(step["module"] == "call" for step in definition["steps"])
+    return any(step["module"] in ("call", "for-each") for step in definition["steps"])
 
 
 def _when(field: str, value: int, result: list[str]) -> dict[str, Any]:
@@ -175,6 +181,16 @@ def _with_others() -> list[Definition]:
                 step("z", prev=["c", "l"]),
             ],
         },
+        {
+            "process": "sharing",
+            "start": ["a", "f"],
+            "steps": [
+                step("a", condition=[_when("a.v", 0, ["s"])], next_=["z"]),
+                step("f", "for-each", next_=["z"]),
+                step("s", "stop", with_={"reason": "enough"}),
+                step("z", prev=["a", "f"]),
+            ],
+        },
     ]
 
 
@@ -242,8 +258,7 @@ def _drawn(name: str, chance: Random) -> Definition:
 
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    modules = ("work", "note", "wait", "stop", "respond", "wait-event", "approve", "call")
-    module = chance.choices(modules, (8, 2, 1.5, 0.5, 1, 1.5, 1, 0.7))[0]
+    module = chance.choices(MODULES, (8, 2, 1.5, 0.5, 1, 1.5, 1, 0.7, 0.4))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))

@@ -15,7 +15,7 @@ from beltline.api.operation import Call, Nothing, operation
 from beltline.api.runs import Asked, PageLength, ask, page_length
 from beltline.core.explanation import moment
 from beltline.core.inputs import Resolve
-from beltline.core.run import Visit
+from beltline.core.visit import Visit
 from beltline.engine.event_store import ExpectationFilter
 from beltline.engine.ids import id_of
 from beltline.engine.inspection import inspect

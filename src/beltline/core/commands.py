@@ -12,8 +12,9 @@ from beltline.core.events import CommandRefused, RunCancelled, StepLeft, StepSki
 from beltline.core.expression import ExpressionFailed
 from beltline.core.inputs import Cancel, Command, GoTo, Resolve, Retry, Skip
 from beltline.core.limits import LIMITS
-from beltline.core.run import RETRIED_BY_PERSON, Run, Visit
+from beltline.core.run import RETRIED_BY_PERSON, Run
 from beltline.core.turn import Turn
+from beltline.core.visit import Visit
 
 _encode = msgspec.json.Encoder().encode
 

@@ -18,7 +18,7 @@ import msgspec
 
 from beltline.core.child import Child
 from beltline.core.commands import carry_out
-from beltline.core.engine_steps import ENGINE_STEPS, call, wait_event
+from beltline.core.engine_steps import ENGINE_STEPS, call, for_each, wait_event
 from beltline.core.events import Error, Event, EventLate, RunStarted, StepDeferred
 from beltline.core.inputs import (
     EXPIRED,
@@ -42,8 +42,10 @@ from beltline.core.inputs import (
     Start,
     TimePassed,
 )
-from beltline.core.run import Awaited, Run, Visit, VisitKey, apply
+from beltline.core.model import Step
+from beltline.core.run import Run, apply
 from beltline.core.turn import Call, Turn
+from beltline.core.visit import Awaited, Visit, VisitKey
 
 
 class Decision(msgspec.Struct):
@@ -173,6 +175,25 @@ def _event_arrived(turn: Turn, input: EventArrived) -> None:
         turn.events.append(EventLate(input.name, input.key, input.id))
 
 
+def _of_child(turn: Turn, input: ChildBegun | ChildEnded | ChildHalted) -> None:
+    visit = turn.run.open.get((input.step, input.visit))
+    if visit is None or input.run not in visit.children:
+        return  # it waits for that one no more
+    rules = _OF_CALL if visit.items is None else _OF_ITEM
+    rules[type(input)](turn, turn.run.process.steps[visit.step], visit, input)
+
+
+_OF_CALL: dict[type, Callable[[Turn, Step, Visit, Any], None]] = {
+    ChildBegun: call.begun,
+    ChildEnded: call.ended,
+    ChildHalted: call.halted,
+}
+_OF_ITEM: dict[type, Callable[[Turn, Step, Visit, Any], None]] = {
+    ChildBegun: for_each.begun,
+    ChildEnded: for_each.ended,
+    ChildHalted: for_each.halted,
+}
+
 _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Start: _start,
     Answered: _answered,
@@ -181,9 +202,9 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     TimePassed: _time_passed,
     Recovered: _recovered,
     SetAside: _set_aside,
-    ChildBegun: call.begun,
-    ChildEnded: call.ended,
-    ChildHalted: call.halted,
+    ChildBegun: _of_child,
+    ChildEnded: _of_child,
+    ChildHalted: _of_child,
     EventArrived: _event_arrived,
     Retry: carry_out,
     Skip: carry_out,

@@ -205,13 +205,39 @@ class ApprovalAwaited(msgspec.Struct, frozen=True, array_like=True, tag="approva
 
 
 class ChildStarted(msgspec.Struct, frozen=True, array_like=True, tag="child-started"):
-    """A visit started a run of another process, and waits for its end, or goes on at once."""
+    """A visit started a run of another process, and waits for its end, or goes on at once. `item`
+    numbers the item that it is for, from 0, where there is a run for each.
+    """
 
     step: str
     visit: int
     run: str
     process: str
     waits: bool
+    item: int | None = None
+
+
+class ItemCompleted(msgspec.Struct, frozen=True, array_like=True, tag="item-completed"):
+    """The run for an item of a visit has ended, with this result (`size` bytes as JSON)."""
+
+    step: str
+    visit: int
+    item: int
+    run: str
+    result: Any
+    size: int
+
+
+class ItemFailed(msgspec.Struct, frozen=True, array_like=True, tag="item-failed"):
+    """The run for an item of a visit gives no result: it was cancelled, or cannot be started. No
+    further item begins.
+    """
+
+    step: str
+    visit: int
+    item: int
+    run: str
+    error: Error
 
 
 class ChildStopped(msgspec.Struct, frozen=True, array_like=True, tag="child-stopped"):
@@ -243,6 +269,8 @@ Event = (
     | ApprovalAwaited
     | ChildStarted
     | ChildStopped
+    | ItemCompleted
+    | ItemFailed
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from beltline.core.events import Entry, StepCompleted, StepSkipped
-from beltline.core.run import Run, Visit
+from beltline.core.run import Run
+from beltline.core.visit import Items, Visit
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -52,6 +53,8 @@ def standing(run: Run) -> Standing:
 
 def _for_what(visit: Visit) -> str:
     until = f"until {moment(visit.at)}" if visit.at else ""
+    if visit.items is not None:
+        return _for_items(visit.input, visit.items)
     awaited = visit.awaits
     if awaited is None:
         return until
@@ -63,6 +66,17 @@ def _for_what(visit: Visit) -> str:
     keyed = f" with the key {awaited.key!r}" if awaited.key else ""
     bound = f", {until}" if until else ""
     return f"for the event {awaited.name!r}{keyed}{bound}"
+
+
+def _for_items(asked: Any, items: Items) -> str:
+    done, total = len(items.results), len(asked["items"])
+    text = f"for runs of {asked['process']!r}: {done} of {total} items are done"
+    text += f", {len(items.under_way)} under way"
+    for run, reason in items.halted.items():
+        text += f"; {run} (item {items.under_way[run]}) stopped: {reason}"
+    for item, error in items.failed.items():
+        text += f"; item {item} failed: {error.message}"
+    return text
 
 
 def moment(at: int) -> str:

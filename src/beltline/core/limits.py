@@ -89,6 +89,8 @@ class Limits(msgspec.Struct, frozen=True):
     event_id_ms: int = 86_400_000  # its id is known for a day: senders repeat within minutes
 
     call_depth: int = 20  # of runs that call each other: more is a process that calls itself
+    for_each_items: int = 1_000  # whose ends one run hears, and folds its journal for each time
+    for_each_children: int = 100  # at once: so many may begin in one commit
     approval_bytes: int = 65_536  # what a person says with a decision
 
     # Workers: modules behind `http`.

@@ -68,7 +68,7 @@ class Step(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "is_inline", is_inline)
 
 
-STARTS_RUNS = frozenset(("call@1",))
+STARTS_RUNS = frozenset(("call@1", "for-each@1"))
 
 
 class Process(msgspec.Struct, frozen=True, dict=True):

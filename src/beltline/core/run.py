@@ -20,10 +20,11 @@ from beltline.core.events import (
     ChildStopped,
     CommandRefused,
     Entry,
-    Error,
     Event,
     EventAwaited,
     EventLate,
+    ItemCompleted,
+    ItemFailed,
     RunCancelled,
     RunCompleted,
     RunStarted,
@@ -38,43 +39,11 @@ from beltline.core.events import (
 )
 from beltline.core.expression import ExpressionFailed, Scope
 from beltline.core.model import Process, Step
+from beltline.core.visit import Awaited, Items, Visit, VisitKey
 
 RETRIED_BY_PERSON = "retried by a person"
 
-Phase = Literal["dispatched", "deferred", "backoff", "waiting", "dead"]
 Status = Literal["cancelled", "stopped", "moving", "parked", "waiting", "completed"]
-VisitKey = tuple[str, int]
-
-
-class Awaited(msgspec.Struct, frozen=True):
-    """What comes for a visit from outside: an event of this `name` and `key`, or the decision of a
-    person, of which `name` is the title; or a run that it started, of the process `name` with the
-    id `key`. `note` says why that does not come.
-    """
-
-    kind: Literal["event", "approval", "child"]
-    name: str
-    key: str
-    note: str = ""
-
-
-class Visit(msgspec.Struct):
-    """One open activation of a step.
-
-    `at` is the deadline of a dispatched or deferred attempt, or when a backoff or a wait ends, in
-    Unix milliseconds; a dead letter has none (0), nor has a wait without a bound. `input` is
-    resolved once per visit. `awaits` is what it waits for beside the time.
-    """
-
-    step: str
-    number: int
-    attempt: int
-    failures: int
-    phase: Phase
-    at: int
-    input: Any
-    error: Error | None = None
-    awaits: Awaited | None = None
 
 
 class Run(msgspec.Struct):
@@ -151,6 +120,9 @@ def new_run(
         run.parent = msgspec.convert(meta["parent"], Parent)
         where = {"run": run.parent.run, "step": run.parent.step, "visit": run.parent.visit}
         run.document["parent"] = where
+        if run.parent.item is not None:
+            where["item"] = run.parent.item
+            run.document["item"] = meta.get("item", request)
     return run
 
 
@@ -195,6 +167,8 @@ def _step_started(
         visit.phase = "dispatched"
         visit.at = at + step.timeout_ms
         visit.error = None
+        if visit.items is not None:
+            visit.items.failed.clear()
         if event.reason == RETRIED_BY_PERSON:
             visit.failures = 0
             run.stopped = any(other.phase == "dead" for other in run.open.values())
@@ -309,12 +283,6 @@ def _answer_given(
     run.answer = event
 
 
-def _answer_ignored(
-    run: Run, event: AnswerIgnored, at: int, inputs: dict[VisitKey, Any] | None
-) -> None:
-    """Only for people to read."""
-
-
 def _event_awaited(
     run: Run, event: EventAwaited, at: int, inputs: dict[VisitKey, Any] | None
 ) -> None:
@@ -339,24 +307,46 @@ def _child_started(
     visit = run.open[(event.step, event.visit)]
     visit.phase = "waiting"
     visit.at = 0
-    visit.awaits = Awaited("child", event.process, event.run)
+    if event.item is None:
+        visit.awaits = Awaited("child", event.process, event.run)
+        return
+    if visit.items is None:
+        visit.items = Items()
+    visit.items.under_way[event.run] = event.item
 
 
 def _child_stopped(
     run: Run, event: ChildStopped, at: int, inputs: dict[VisitKey, Any] | None
 ) -> None:
     visit = run.open[(event.step, event.visit)]
+    if visit.items is not None:
+        visit.items.halted[event.run] = event.reason
+        return
     assert visit.awaits is not None
     visit.awaits = msgspec.structs.replace(visit.awaits, note=event.reason)
 
 
-def _event_late(run: Run, event: EventLate, at: int, inputs: dict[VisitKey, Any] | None) -> None:
-    """Only for people to read."""
-
-
-def _command_refused(
-    run: Run, event: CommandRefused, at: int, inputs: dict[VisitKey, Any] | None
+def _item_completed(
+    run: Run, event: ItemCompleted, at: int, inputs: dict[VisitKey, Any] | None
 ) -> None:
+    items = _end_of_item(run, event)
+    items.results[event.item] = event.result
+    items.size += event.size
+
+
+def _item_failed(run: Run, event: ItemFailed, at: int, inputs: dict[VisitKey, Any] | None) -> None:
+    _end_of_item(run, event).failed[event.item] = event.error
+
+
+def _end_of_item(run: Run, event: ItemCompleted | ItemFailed) -> Items:
+    items = run.open[(event.step, event.visit)].items
+    assert items is not None
+    del items.under_way[event.run]
+    items.halted.pop(event.run, None)
+    return items
+
+
+def _noted(run: Run, event: Event, at: int, inputs: dict[VisitKey, Any] | None) -> None:
     """Only for people to read."""
 
 
@@ -384,15 +374,17 @@ _APPLY: dict[type, Any] = {
     StepFailed: _step_failed,
     StepSkipped: _step_skipped,
     StepLeft: _step_left,
-    CommandRefused: _command_refused,
+    CommandRefused: _noted,
     RunStopped: _run_stopped,
     RunCompleted: _run_completed,
     RunCancelled: _run_cancelled,
     AnswerGiven: _answer_given,
-    AnswerIgnored: _answer_ignored,
+    AnswerIgnored: _noted,
     EventAwaited: _event_awaited,
-    EventLate: _event_late,
+    EventLate: _noted,
     ApprovalAwaited: _approval_awaited,
     ChildStarted: _child_started,
     ChildStopped: _child_stopped,
+    ItemCompleted: _item_completed,
+    ItemFailed: _item_failed,
 }

@@ -31,7 +31,8 @@ from beltline.core.graph import ready_join
 from beltline.core.limits import LIMITS
 from beltline.core.model import RetryPolicy, Step
 from beltline.core.path import MISSING
-from beltline.core.run import Awaited, Run, Visit, VisitKey
+from beltline.core.run import Run
+from beltline.core.visit import Awaited, Visit, VisitKey
 
 
 class Call(msgspec.Struct):

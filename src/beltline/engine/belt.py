@@ -38,7 +38,8 @@ from beltline.core.inputs import (
 )
 from beltline.core.inputs import Message as Said
 from beltline.core.limits import Limits
-from beltline.core.run import Awaited, Run, Status, new_run, replay
+from beltline.core.run import Run, Status, new_run, replay
+from beltline.core.visit import Awaited
 from beltline.engine.children import Children
 from beltline.engine.committer import Committer
 from beltline.engine.ids import id_of, key_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -33,17 +34,20 @@ class Children:
             version_id, _ = self._newest(child.process)
         except (NotFound, VersionUnusable) as why:
             return ChildBegun(parent.step, parent.visit, child.id, str(why))
-        body = msgspec.json.encode(child.request)
-        if len(body) > self._limits.request_body_bytes:
-            why_not = f"its request takes {len(body):,} bytes (limit request_body_bytes)"
-            return ChildBegun(parent.step, parent.visit, child.id, why_not)
-        meta = {
+        meta: dict[str, Any] = {
             "id": child.id,
             "source": SOURCE,
             "time": moment(now),
             "headers": {},
             "parent": parent,
         }
+        if child.item is not child.request and parent.item is not None:
+            meta["item"] = child.item
+        body, told = msgspec.json.encode(child.request), msgspec.json.encode(meta)
+        size = len(body) + (len(told) if "item" in meta else 0)
+        if size > self._limits.request_body_bytes:
+            why_not = f"its request takes {size:,} bytes (limit request_body_bytes)"
+            return ChildBegun(parent.step, parent.visit, child.id, why_not)
         key = key_of(child.id)
         assert key is not None  # the core made it
         request = NewRequest(
@@ -52,6 +56,6 @@ class Children:
             process=child.process,
             accepted_at=now,
             body=body,
-            meta=msgspec.json.encode(meta),
+            meta=told,
         )
         return Acceptance(request, NewRun(key, version_id, "moving", now, owned=False))

@@ -10,7 +10,7 @@ from tests.simulation.record import Fact, Record
 DEFAULT_RETRY = {"attempts": 5, "first": "1s", "factor": 2, "max": "300s"}
 
 
-WAITS = ("wait-event", "approve", "call")  # what they wait for fails once
+WAITS = ("wait-event", "approve", "call", "for-each")  # what they wait for fails once
 
 
 def check(record: Record) -> Iterator[str]:

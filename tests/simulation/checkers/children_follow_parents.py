@@ -43,6 +43,8 @@ def check(record: Record) -> Iterator[str]:
 def _ends(fact: Fact, started: Fact) -> bool:
     if fact.name in ENDS:
         return True
+    if started.item is not None:
+        return fact.name in ("item-completed", "item-failed") and fact.run == started.run
     if fact.name not in ("step-completed", "step-failed"):
         return False
     return (fact.step, fact.visit) == (started.step, started.visit)
@@ -52,20 +54,20 @@ def _came_to_nothing(end: Fact, started: Fact) -> bool:
     """Whether no child was to be started: the run ended there and then, or was set aside."""
     if end.name in ENDS:
         return end.row == started.row
-    return end.name == "step-failed" and end.error["kind"] == "process"
+    return end.name in ("step-failed", "item-failed") and end.error["kind"] == "process"
 
 
 def _of_end(end: Fact, child: list[Fact]) -> Iterator[str]:
     last = next((fact for fact in child if fact.name in ENDS), None)
     if last is None:
         yield "its child had not ended"
-    elif end.name == "step-completed":
+    elif end.name in ("step-completed", "item-completed"):
         result = _result(child, last)
         if last.name != "run-completed" or json.dumps(end.result) != json.dumps(result):
             yield f"it has {end.result}, and its child {last.name} {result}"
         if last.at > end.at:
             yield "it was done before its child"
-    elif end.name == "step-failed" and last.name != "run-cancelled":
+    elif end.name in ("step-failed", "item-failed") and last.name != "run-cancelled":
         yield f"it failed, and its child has {last.name}"
     elif end.name in ENDS and last.name == "run-completed" and not _was_told(child):
         yield "it has ended, and its child went on to its own end"

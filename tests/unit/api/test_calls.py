@@ -22,13 +22,28 @@ steps:
   - {id: who, module: echo, with: {parent: "{{ parent.run }}", score: "{{ judge.score }}"}}
 output: {score: "{{ judge.score }}", parent: "{{ parent.step }}"}
 """
+SHARER = """
+process: sharer
+steps:
+  - {id: lines, module: for-each, with: {process: line, items: "{{ request.lines }}",
+     request: {order: "{{ request.order }}"}, concurrency: 2}, next: [told]}
+  - {id: told, module: echo, with: {got: "{{ [lines.results.text] }}"}}
+"""
+LINE = """
+process: line
+steps:
+  - {id: judge, module: judge, with: {verdict: "{{ item.verdict }}"}}
+output: {text: "{{ request.order & '/' & $string(parent.item) & '/' & item.name }}"}
+"""
 IDENTITY = 'identity: {by: "{{ request.id }}", window: 1h}\n'
 
 
 @pytest.fixture
 async def calls(stage: Stage) -> Stage:
-    for name, text in (("caller", CALLER), ("called", CALLED)):
+    texts = {"caller": CALLER, "called": CALLED, "sharer": SHARER, "line": LINE}
+    for name, text in texts.items():
         await stage.hub.processes.publish(name, text, "yaml", f"{name}.yaml")
+    stage.add_source("source: s\nkind: webhook\nprocess: sharer\nverify: none\n")
     stage.add_source(f"source: c\nkind: webhook\nprocess: caller\nverify: none\n{IDENTITY}")
     return stage
 
@@ -103,3 +118,35 @@ async def test_a_request_that_comes_twice_starts_one_child(calls: Stage) -> None
     await calls.at_rest(id, "completed")
     runs = (await calls.ask("GET", "/api/v1/runs?process=called")).json()["runs"]
     assert len(runs) == 1
+
+
+async def share(stage: Stage, *lines: dict[str, str]) -> str:
+    id: str = (await stage.send("s", {"order": "A-7", "lines": list(lines)})).json()["run"]
+    return id
+
+
+async def test_a_run_for_each_item_has_the_item_and_what_all_of_them_have(calls: Stage) -> None:
+    id = await share(calls, *({"name": name} for name in "abcd"))
+    run = await calls.at_rest(id, "completed")
+    assert run["document"]["told"]["got"] == ["A-7/0/a", "A-7/1/b", "A-7/2/c", "A-7/3/d"]
+    runs = (await calls.ask("GET", "/api/v1/runs?process=line")).json()["runs"]
+    assert len(runs) == 4
+
+
+async def test_an_item_that_was_cancelled_is_begun_again_by_a_retry(calls: Stage) -> None:
+    id = await share(calls, {"name": "a"}, {"name": "b", "verdict": "bad"}, {"name": "c"})
+    await calls.at_rest(id, "waiting")
+    started = [line for line in (await calls.run(id))["journal"] if line.get("item") == 1]
+    child = started[0]["run"]
+    await calls.at_rest(child, "stopped")
+    await calls.ask("POST", f"/api/v1/runs/{child}/cancel", {"reason": "enough"})
+    run = await calls.at_rest(id, "stopped")
+    assert f"item 1: the run {child} was cancelled: enough" in run["because"]
+    await calls.ask("POST", f"/api/v1/runs/{id}/retry", {"step": "lines"})
+
+    async def is_begun_again() -> bool:
+        journal = (await calls.run(id))["journal"]
+        begun = [one["item"] for one in journal if one["event"] == "child-started"]
+        return begun in ([0, 1, 1], [0, 1, 2, 1], [0, 1, 1, 2])
+
+    await calls.until(is_begun_again)

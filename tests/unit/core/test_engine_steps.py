@@ -27,7 +27,7 @@ from beltline.core.inputs import (
     SetAside,
 )
 from beltline.core.limits import LIMITS
-from beltline.core.run import Awaited
+from beltline.core.visit import Awaited
 from tests.unit.core.belt_of_one import NOON, Hand, names, process, step
 
 # stop

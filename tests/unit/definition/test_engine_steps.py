@@ -53,3 +53,22 @@ def test_a_mistake_is_told_with_its_place(step: str, finding: str) -> None:
     checked = check(f"  - {step}\n  - {{id: late, module: log, with: {{message: a}}}}\n")
     assert checked.process is None
     assert any(line.startswith(finding) for line in lines(checked.findings)), checked.findings
+
+
+@pytest.mark.parametrize(
+    ("given", "finding"),
+    [
+        ('process: a, items: "{{ request.lines }}", concurrency: 0', "concurrency"),
+        ("process: a, items: lines", "items"),
+        ("process: a", "items"),
+    ],
+)
+def test_a_run_for_each_of_what_is_no_list_is_told(given: str, finding: str) -> None:
+    checked = check(f"  - {{id: f, module: for-each, with: {{{given}}}}}\n")
+    assert checked.process is None
+    (line,) = lines(checked.findings)
+    assert finding in line
+
+
+def test_a_child_may_read_its_item() -> None:
+    assert lines(check("  - {id: a, module: set, with: {n: '{{ item.n }}'}}\n").findings) == []

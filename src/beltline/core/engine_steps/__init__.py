@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from beltline.core.engine_steps import approve, call, respond, stop, wait, wait_event
+from beltline.core.engine_steps import approve, call, for_each, respond, stop, wait, wait_event
 from beltline.core.turn import EngineStep
 
 ENGINE_STEPS: Final[Mapping[str, EngineStep]] = {
@@ -17,6 +17,7 @@ ENGINE_STEPS: Final[Mapping[str, EngineStep]] = {
     "stop@1": EngineStep(stop.begin),
     "respond@1": EngineStep(respond.begin),
     "call@1": EngineStep(call.begin),
+    "for-each@1": EngineStep(for_each.begin),
     "approve@1": EngineStep(approve.begin, approve.due),
     "wait-event@1": EngineStep(wait_event.begin, wait_event.due),
 }

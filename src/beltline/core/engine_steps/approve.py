@@ -17,8 +17,9 @@ from beltline.core.events import ApprovalAwaited, Error
 from beltline.core.inputs import Resolve
 from beltline.core.limits import LIMITS
 from beltline.core.model import Step
-from beltline.core.run import Awaited, Run, Visit
+from beltline.core.run import Run
 from beltline.core.turn import Turn
+from beltline.core.visit import Awaited, Visit
 
 
 def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:

@@ -25,8 +25,9 @@ from beltline.core.events import (
 from beltline.core.inputs import Cancel, ChildBegun, ChildEnded, ChildHalted, Message
 from beltline.core.limits import LIMITS
 from beltline.core.model import Step
-from beltline.core.run import Visit
+from beltline.core.run import Run
 from beltline.core.turn import Turn
+from beltline.core.visit import Visit
 
 
 def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:
@@ -37,7 +38,7 @@ def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:
         turn.refuse(step, visit, attempt, "call needs `process`, a name; `wait` is true or false")
         return
     run = turn.run
-    depth = 1 if run.parent is None else run.parent.depth + 1
+    depth = depth_below(run)
     if depth > LIMITS.call_depth:
         text = f"{LIMITS.call_depth} runs have called each other (limit call_depth)"
         turn.fail(step, visit, attempt, 0, Error("limit", text), final=True)
@@ -48,12 +49,13 @@ def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:
     turn.events.append(ChildStarted(step.id, visit, id, process, waits))
 
 
-def begun(turn: Turn, input: ChildBegun) -> None:
+def depth_below(run: Run) -> int:
+    """How many runs stand above a child of this one."""
+    return 1 if run.parent is None else run.parent.depth + 1
+
+
+def begun(turn: Turn, step: Step, visit: Visit, input: ChildBegun) -> None:
     """The child is part of the commit, or cannot be."""
-    visit = _waiting(turn, input.step, input.visit, input.run)
-    if visit is None:
-        return
-    step = turn.run.process.steps[visit.step]
     if input.why_not:
         error = Error("process", input.why_not)
         turn.fail(step, visit.number, visit.attempt, visit.failures, error, final=True)
@@ -61,12 +63,8 @@ def begun(turn: Turn, input: ChildBegun) -> None:
         turn.finish(step, visit.number, visit.attempt, {"run": input.run})
 
 
-def ended(turn: Turn, input: ChildEnded) -> None:
+def ended(turn: Turn, step: Step, visit: Visit, input: ChildEnded) -> None:
     """The child has ended."""
-    visit = _waiting(turn, input.step, input.visit, input.run)
-    if visit is None:
-        return
-    step = turn.run.process.steps[visit.step]
     if input.status == "cancelled":
         error = Error("child", f"the run {input.run} was cancelled: {input.reason}")
         turn.fail(step, visit.number, visit.attempt, visit.failures, error, final=True)
@@ -74,19 +72,9 @@ def ended(turn: Turn, input: ChildEnded) -> None:
         turn.finish(step, visit.number, visit.attempt, input.result)
 
 
-def halted(turn: Turn, input: ChildHalted) -> None:
+def halted(turn: Turn, step: Step, visit: Visit, input: ChildHalted) -> None:
     """The child has a dead letter."""
-    visit = _waiting(turn, input.step, input.visit, input.run)
-    if visit is not None:
-        turn.events.append(ChildStopped(visit.step, visit.number, input.run, input.reason))
-
-
-def _waiting(turn: Turn, step: str, number: int, run: str) -> Visit | None:
-    visit = turn.run.open.get((step, number))
-    if visit is None or visit.awaits is None:
-        return None
-    is_it = (visit.awaits.kind, visit.awaits.key) == ("child", run)
-    return visit if is_it else None
+    turn.events.append(ChildStopped(step.id, visit.number, input.run, input.reason))
 
 
 def messages(turn: Turn) -> list[tuple[str, Message]]:
@@ -108,11 +96,10 @@ def messages(turn: Turn) -> list[tuple[str, Message]]:
                 told.append((parent.run, ChildHalted(*place, event.reason)))
     if turn.ended:
         told += [
-            (visit.awaits.key, Cancel(f"its parent {run.id} has ended"))
+            (child, Cancel(f"its parent {run.id} has ended"))
             for place, visit in run.open.items()
             if place not in turn.closed
-            and visit.awaits is not None
-            and visit.awaits.kind == "child"
+            for child in visit.children
         ]
     return told
 

@@ -8,8 +8,8 @@ from beltline.core.duration import DurationError, parse_duration_ms, parse_momen
 from beltline.core.events import StepWaiting
 from beltline.core.limits import LIMITS
 from beltline.core.model import Step
-from beltline.core.run import Visit
 from beltline.core.turn import Turn
+from beltline.core.visit import Visit
 
 
 def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:

@@ -16,8 +16,8 @@ from beltline.core.events import Error, EventAwaited
 from beltline.core.inputs import EventArrived
 from beltline.core.limits import LIMITS
 from beltline.core.model import Step
-from beltline.core.run import Awaited, Visit
 from beltline.core.turn import Turn
+from beltline.core.visit import Awaited, Visit
 
 
 def begin(turn: Turn, step: Step, visit: int, attempt: int, value: Any) -> None:
