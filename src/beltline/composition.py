@@ -27,8 +27,11 @@ from beltline.connections import Connections
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.fresh import Fresh
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
 from beltline.engine.processes import ProcessBook, Refusal
@@ -41,6 +44,8 @@ from beltline.settings import Home, Settings, SettingsError, hub_key, secret_rea
 from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
 from beltline.sources.feeds import feed_of
+from beltline.sources.notes import Notes
+from beltline.sources.reception import Reception
 from beltline.sources.surroundings import Surroundings as FeedSurroundings
 from beltline.stores import StoreUnreachable, is_shared, open_store
 from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
@@ -130,7 +135,7 @@ async def running_hub(
         await _join(running.node)
         await _load(running.processes)
         async with (
-            _keeping(running.hub.verdicts, running.ended),
+            _beside(running.hub, running.ended),
             _moving(running, transport, home.settings.stopping.grace_s),
         ):
             yield running
@@ -156,17 +161,21 @@ async def _open(home: Home, url: str, *, durable: bool) -> Store:
 
 
 @asynccontextmanager
-async def _keeping(verdicts: Verdicts, ended: asyncio.Future[None]) -> AsyncIterator[None]:
-    """Keeps the verdicts of what is refused until the block ends, and then what is left. What the
-    keeper fails of ends the hub, as it would anywhere else.
+async def _beside(hub: Hub, ended: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Does what nobody waits for until the block ends: keeps the verdicts of what is refused, in
+    the end what is left of them, and counts what waits. What fails there ends the hub, as it would
+    anywhere else.
     """
-    keeping = asyncio.create_task(verdicts.run(), name="verdicts")
-    keeping.add_done_callback(lambda done: _tell_end(done, ended))
+    keeping = asyncio.create_task(hub.verdicts.run(), name="verdicts")
+    counting = asyncio.create_task(hub.held_counts.run(), name="held counts")
+    for task in (keeping, counting):
+        task.add_done_callback(lambda done: _tell_end(done, ended))
     try:
         yield
     finally:
-        verdicts.stop()
-        await asyncio.gather(keeping, return_exceptions=True)
+        hub.verdicts.stop()
+        counting.cancel()
+        await asyncio.gather(keeping, counting, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -246,8 +255,7 @@ def _construct(
     link_key: bytes | None,
 ) -> tuple[Running, Router]:
     limits = home.settings.effective_limits()
-    clock = SystemClock()
-    mailbox = AsyncioMailbox()
+    clock, mailbox = SystemClock(), AsyncioMailbox()
     connections = Connections(files.connections, redaction, home.path)
     blobs = BlobFolder(home.data / "blobs")
     carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
@@ -266,11 +274,12 @@ def _construct(
         report=report,
         limits=limits,
     )
-
-    def wake_runs() -> None:
-        hub.wake_runs()  # the hub is made below
-
-    new_feed = _feeds_of(home, clock, connections, http, blobs, wake_runs)
+    verdicts = Verdicts(store, clock, AsyncioBell(clock), report, limits)
+    source_states = Fresh(store.source_state, clock)
+    reception = Reception(
+        store, node.intake, processes.newest, source_states, Backlogs(store, clock)
+    )
+    new_feed = _feeds_of(home, clock, connections, http, blobs, node.wake_runs)
     hub = Hub(
         node=node,
         store=store,
@@ -283,9 +292,13 @@ def _construct(
         secret=_lenient(secret_reader()),
         blobs=blobs,
         feeds=Feeds(new_feed, clock, partial(AsyncioBell, clock), redaction.clean),
-        verdicts=Verdicts(store, clock, AsyncioBell(clock), report, limits),
+        verdicts=verdicts,
         callbacks=callbacks,
         workers=carriage.workers,
+        source_states=source_states,
+        reception=reception,
+        held_counts=HeldCounts(store, clock, AsyncioBell(clock)),
+        notes=Notes(verdicts, limits),
         test_connection=lambda name: connections.test(name, http),
         link_key=link_key,
     )

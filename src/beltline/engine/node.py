@@ -165,6 +165,11 @@ class Node:
         )
         return [part.run() for part in parts]
 
+    def wake_runs(self) -> None:
+        """Runs may have become ready, and messages may wait: the loader is to look now."""
+        self.loader.expect(self.clock.now())
+        self.loader.ring()
+
     def watch(self, key: bytes) -> Reply:
         """A reply that is given the run's status once it is at rest; ask before it can be."""
         reply = self._new_reply()

@@ -28,7 +28,10 @@ from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.backlogs import Backlogs
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.fresh import Fresh
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
@@ -40,6 +43,8 @@ from beltline.logs import Redaction
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
+from beltline.sources.notes import Notes
+from beltline.sources.reception import Reception
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
@@ -236,6 +241,28 @@ async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Exami
         return await Connections(connections, Redaction(), Path()).test(name, http)
 
 
+def _node(
+    store: Any,
+    transport: EventTransport,
+    definitions: Definitions,
+    mailbox: AsyncioMailbox,
+    clock: ManualClock,
+    limits: Limits,
+) -> Node:
+    return Node(
+        store=store,
+        transport=transport,
+        definitions=definitions,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=partial(AsyncioBell, clock),
+        new_reply=AsyncioReply,
+        report=lambda *told: None,
+        limits=limits,
+    )
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -254,20 +281,11 @@ async def running_stage(
     transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
-    node = Node(
-        store=store,
-        transport=transport,
-        definitions=Definitions(book, sources),
-        mailbox=mailbox,
-        clock=clock,
-        entropy=os.urandom,
-        new_bell=partial(AsyncioBell, clock),
-        new_reply=AsyncioReply,
-        report=lambda *told: None,
-        limits=limits,
-    )
+    node = _node(store, transport, Definitions(book, sources), mailbox, clock, limits)
     secrets: dict[str, str] = {}
     connections: dict[str, ConnectionFile] = {}
+    verdicts = Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits)
+    source_states = Fresh(store.source_state, clock)
     hub = Hub(
         node=node,
         store=store,
@@ -280,9 +298,13 @@ async def running_stage(
         secret=secrets.get,
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
-        verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        verdicts=verdicts,
         callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
         workers=Workers(),
+        source_states=source_states,
+        reception=Reception(store, node.intake, book.newest, source_states, Backlogs(store, clock)),
+        held_counts=HeldCounts(store, clock),
+        notes=Notes(verdicts, limits),
         test_connection=partial(_tested, connections),
         link_key=b"a key of the tests",
     )
