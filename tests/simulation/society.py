@@ -219,9 +219,11 @@ class Society:
             return
         hub = self.hub
         if hub is not None:
+            keep_until = self._clock.now() + KEEP_MS
             if not brought.sent_at:
-                brought.sent_at = self._scheduler.steps
-                brought.keep_until = self._clock.now() + KEEP_MS
+                brought.sent_at, brought.keep_until = self._scheduler.steps, keep_until
+            # Of several tries any may be the one that counts, and clocks are set back.
+            brought.keep_until = min(brought.keep_until, keep_until)
             self.spawn("bringer", self._bring(brought, hub.node, hub.store), hub)
         again = self._scheduler.now + self._chance.choice((1_000, 5_000))
         self._scheduler.at(again, lambda: self._try_to_bring(brought))

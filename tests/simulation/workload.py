@@ -41,6 +41,8 @@ class Shelf:
 def definitions() -> list[Definition]:
     """All processes, always in the same order."""
     drawn = [_drawn(f"drawn-{number}", Random(number)) for number in range(DRAWN)]
+    for number, definition in enumerate(drawn):
+        _for_each(definition, Random(f"items {number}"))
     return [*_by_hand(), *_by_hand_too(), *_with_others(), *drawn]
 
 
@@ -172,23 +174,14 @@ def _with_others() -> list[Definition]:
         },
         {
             "process": "caller",
-            "start": ["a", "l"],
+            "start": ["a", "l", "f"],
             "steps": [
                 step("a", condition=[_when("a.v", 0, ["s"])], next_=["c"]),
+                step("f", "for-each", next_=["z"], on_error=["z"]),
                 step("c", "call", next_=["z"], on_error=["z"]),
                 step("l", "call", with_={"process": CALLED, "wait": False}, next_=["z"]),
                 step("s", "stop", with_={"reason": "enough"}),
-                step("z", prev=["c", "l"]),
-            ],
-        },
-        {
-            "process": "sharing",
-            "start": ["a", "f"],
-            "steps": [
-                step("a", condition=[_when("a.v", 0, ["s"])], next_=["z"]),
-                step("f", "for-each", next_=["z"]),
-                step("s", "stop", with_={"reason": "enough"}),
-                step("z", prev=["a", "f"]),
+                step("z", prev=["c", "l", "f"]),
             ],
         },
     ]
@@ -256,9 +249,16 @@ def _drawn(name: str, chance: Random) -> Definition:
     return {"process": name, "start": start, "steps": steps}
 
 
+def _for_each(definition: Definition, chance: Random) -> None:
+    """Some steps that call another process do so for each of several items."""
+    for each in definition["steps"]:
+        if each["module"] == "call" and chance.random() < 0.5:
+            each |= {key: step("", "for-each")[key] for key in ("module", "with")}
+
+
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    module = chance.choices(MODULES, (8, 2, 1.5, 0.5, 1, 1.5, 1, 0.7, 0.4))[0]
+    module = chance.choices(MODULES[:8], (8, 2, 1.5, 0.5, 1, 1.5, 1, 0.7))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))
