@@ -272,7 +272,10 @@ def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
         if chance.random() < 0.3:
             each["match"] = "all"
     if module in ("wait-event", "approve") and chance.random() < 0.6:
-        each["on_timeout"] = chance.sample(ids, 1)
+        # Onwards: times run out so often that a way back would be an endless loop.
+        onwards = [target for target in chance.sample(ids, 1) if target in later] or later[:1]
+        if onwards:
+            each["on_timeout"] = onwards
     if module == "work" and chance.random() < 0.4:
         each["on_error"] = chance.sample(ids, 1)
     return each
