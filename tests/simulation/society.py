@@ -338,7 +338,7 @@ class Society:
             mark = f"person-{len(self.record.commands)}"
             if times <= 2:
                 self._order(key, Retry(by=mark))
-            elif times <= 8:
+            elif times <= 5:
                 self._order(key, Skip(self._dead_step(key), {"v": 9}, by=mark))
             else:
                 self._order(key, Cancel(mark))
