@@ -47,6 +47,7 @@ def test_a_seed_that_once_failed_shows_nothing(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)  # up to 400 plays each
 @pytest.mark.parametrize("seed", [3, 4, 6, 7])
 def test_a_crash_at_any_await_loses_nothing(seed: int) -> None:
     options = without_faults(draw(Random(seed)), requests=2)
