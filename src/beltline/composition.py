@@ -121,7 +121,7 @@ async def running_hub(
         if key is None and vault.names():
             raise SettingsError(f"this store keeps secrets, and this node has no key: {ONE_KEY}")
         running, transport = _construct(
-            home, files, store, redaction or Redaction(), http, callbacks, vault, clock
+            home, files, store, redaction or Redaction(), http, callbacks, vault, clock, key
         )
         opened.push_async_callback(transport.close)
         await _join(running.node)
@@ -224,6 +224,7 @@ def _construct(
     callbacks: Callbacks,
     vault: Vault,
     clock: SystemClock,
+    link_key: bytes | None,
 ) -> tuple[Running, Router]:
     limits = home.settings.effective_limits()
     mailbox = AsyncioMailbox()
@@ -242,11 +243,7 @@ def _construct(
     reception = Reception(
         store, node.intake, processes.newest, source_states, Backlogs(store, clock)
     )
-
-    def wake_runs() -> None:
-        hub.wake_runs()  # the hub is made below
-
-    new_feed = _feeds_of(home, clock, connections, http, blobs, wake_runs)
+    new_feed = _feeds_of(home, clock, connections, http, blobs, node.wake_runs)
     hub = Hub(
         node=node,
         store=store,
@@ -268,6 +265,7 @@ def _construct(
         held_counts=HeldCounts(store, clock, AsyncioBell(clock)),
         notes=Notes(verdicts, limits),
         test_connection=lambda name: connections.test(name, http),
+        link_key=link_key,
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), carriage.transport

@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
+from beltline.engine.event_store import ExpectationFilter, OutsideEvent
 from beltline.engine.ports import Store
 from beltline.engine.records import (
     Batch,
+    Expectation,
     JournalRow,
     NewRun,
     RunChange,
@@ -45,6 +47,11 @@ VERDICT = Verdict(
     encoding="",
     body=b"\x00\xff{",
 )
+
+EVENTS = [
+    OutsideEvent("e\x00", "сбой", "", 8, 10**14, 10**14, b"h", LARGE[:1_000]),
+    OutsideEvent("e2", "paid", "1", 8, 10**14, 10**14, b"h", b"{}"),
+]
 
 NewUrl = Callable[[str], str]  # the address of a new store, of the kind that the test wants
 
@@ -110,6 +117,10 @@ async def fill(store: Store) -> None:
     await store.set_source_state("site-form", "paused")
     await store.keep_verdicts([VERDICT, msgspec.structs.replace(VERDICT, key=key(41), body=None)])
     await store.settle_verdict(key(40), key(10), "анна")
+    awaited = Expectation(key(30), "w", 1, "event", "оплата\x00", "17", 8)
+    await store.commit(Batch(awaited=[awaited], awaited_no_more=[(key(30), "w", 1)]))
+    for event in EVENTS:
+        await store.give_event(event)
     await store.allow("portal", 2, 5, LONG_MS)
     await store.allow("portal", 1, 5, LONG_MS)
     nightly = started(new_request(30), status="waiting", ready_at=650, owned=False, rows=0)
@@ -143,6 +154,8 @@ async def seen(url: str) -> dict[str, Any]:
             "states": await store.source_state(),
             "verdicts": [await store.verdict(key(number)) for number in (40, 41)],
             "fired": await store.fired_at("nightly"),
+            "waits": await store.expectations(ExpectationFilter(), 10),
+            "events": [await store.give_event(event) for event in EVENTS],
         }
     finally:
         await store.close()

@@ -75,6 +75,8 @@ async def test_everything_is_moved(
         "token": 2,
         "source_state": 1,
         "verdict": 2,
+        "awaited": 1,
+        "event": 2,
     }
 
 

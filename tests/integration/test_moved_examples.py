@@ -6,6 +6,7 @@ for each name binds them. Ids are given, and each time the portal is a new one.
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -91,6 +92,7 @@ async def journal(
         await watch.wait()
         view = (await inspect(hub.store, hub.processes, KEY)).view()
         heard = {name for name in MOVED if hub.hub.workers.last(name) is not None}
+    gc.collect()  # compiled expressions are to be let go of by the thread that made them
     times = {"at", "until"}
     lines = [
         {name: told for name, told in line.items() if name not in times} for line in view.journal

@@ -67,6 +67,7 @@ def graphs(draw: st.DrawFn, *, loops: bool) -> Graph:
         has_routing = bool(outcomes)
         exits.append(
             Exits(
+                on_timeout=(),
                 next=draw(group(step)),
                 outcomes=tuple(outcome for outcome in outcomes if outcome),
                 on_error=on_error,

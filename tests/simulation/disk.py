@@ -205,6 +205,14 @@ class Disk(Held, msgspec.Struct):
             wrote(row)
         for id in batch.messages_done:
             self.inbox.pop(id, None)
+        for place in batch.awaited_no_more:
+            self.awaited.pop(place, None)
+        for one in batch.awaited:
+            if one.key not in refused:
+                self.expect(one, self.post)
+        for message in batch.messages:
+            if message.key in self.runs:
+                self.post(message.key, message.body, message.at)
         for change in changes:
             self.change(change, me)
         return answers

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from beltline.engine.records import HeldRequest, NewRequest, RunChange
-from tests.simulation.windows import Windows
+from tests.simulation.waits import Waits
 
 
-class Held(Windows, msgspec.Struct):
+class Held(Waits, msgspec.Struct):
     """The tables of buffers. Of each line (a source and a key) `lines` has the head, and whether it
     is passed when it has stopped; `due` has the time that a source's schedule reached, and how many
     may still go for it.

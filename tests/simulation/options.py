@@ -34,6 +34,7 @@ class Options(msgspec.Struct, frozen=True):
     repeats: float
     commands: int
     rude_commands: float
+    events: int
 
     # What goes wrong
     crash_rate: float
@@ -84,6 +85,7 @@ def draw(chance: Random) -> Options:
         repeats=often(1.0),
         commands=chance.choice((0, 0, 3, 12)),
         rude_commands=chance.random(),
+        events=chance.choice((0, 2, 6, 12)),
         crash_rate=0.003 if has_poison else often(0.02),
         crash_after_commit=often(0.1),
         crashes=chance.randint(5, 12) if has_poison else chance.randint(0, 5),

@@ -45,6 +45,15 @@ FIELDS = {
     "run-stopped": ("reason",),
     "run-completed": ("result", "reason"),
     "run-cancelled": ("reason",),
+    "answer-given": ("step", "visit", "status", "headers", "body"),
+    "answer-ignored": ("step", "visit", "reason"),
+    "event-awaited": ("step", "visit", "name", "key", "until"),
+    "event-late": ("name", "key", "id"),
+    "child-started": ("step", "visit", "run", "process", "waits", "item"),
+    "item-completed": ("step", "visit", "item", "run", "result", "size"),
+    "item-failed": ("step", "visit", "item", "run", "error"),
+    "child-stopped": ("step", "visit", "run", "reason"),
+    "approval-awaited": ("step", "visit", "title", "until"),
 }
 
 
@@ -164,6 +173,20 @@ class Asked(msgspec.Struct):
     posted: bool = False
 
 
+class Brought(msgspec.Struct):
+    """An outside event, and what its sender was told: to how many `runs` it was given. With none it
+    is kept at least until `keep_until`. `sent_at` is when it was sent first.
+    """
+
+    id: str
+    place: tuple[str, str]
+    sent_at: int = 0
+    told_at: int = 0
+    keep_until: int = 0
+    runs: int = 0
+    is_told: bool = False
+
+
 class Stored(msgspec.Struct, frozen=True):
     """A request as it can be read in the end."""
 
@@ -217,6 +240,7 @@ class Record(msgspec.Struct):
     calls: list[Seen] = []
     callbacks: list[CalledBack] = []
     commands: list[Asked] = []
+    events: list[Brought] = []
     crashes: list[Crash] = []
     nodes: int = 1
     notes: list[Note] = []

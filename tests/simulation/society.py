@@ -7,15 +7,27 @@ through the API of a hub that is up, or by the command line, which writes to the
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from hashlib import blake2b
 from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
 
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_message
+from beltline.core.inputs import (
+    Cancel,
+    Command,
+    EventArrived,
+    GoTo,
+    Resolve,
+    Retry,
+    Skip,
+    encode_message,
+)
+from beltline.core.limits import PRODUCTION
 from beltline.engine.ids import id_of
 from beltline.engine.node import Node
+from beltline.engine.outside_events import give
 from beltline.engine.ports import StoreAway, StoreFull
 from beltline.engine.records import NewRequest, ReleaseOrder, Repeat
 from beltline.engine.work import Accepted, Refused
@@ -25,12 +37,13 @@ from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options
 from tests.simulation.ports import SimulatedClock, SimulatedMailbox
 from tests.simulation.processes import SimulatedProcesses
-from tests.simulation.record import Asked, Record, Sending
+from tests.simulation.record import Asked, Brought, Record, Sending
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.sources import Buffering
 from tests.simulation.store import SimulatedStore
 
 WINDOW_MS = 86_400_000  # for which an identity holds
+KEEP_MS = 10_000  # for which an event is kept
 LOOK_MS = 15_000  # how often people look after stopped runs in the calm part
 
 
@@ -108,6 +121,11 @@ class Society:
         for _ in range(options.commands):
             when = START_MS + chance.randint(0, SPAN_MS)
             self._scheduler.at(when, self._command)
+        for number in range(options.events):
+            brought = Brought(f"event-{number}", ("paid", str(chance.randrange(3))))
+            self.record.events.append(brought)
+            when = START_MS + chance.randint(0, SPAN_MS)
+            self._scheduler.at(when, partial(self._try_to_bring, brought))
         for _ in range(chance.randint(0, 3)):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._release)
 
@@ -195,6 +213,32 @@ class Society:
         else:
             sending.sent_at_ms = 0
 
+    def _try_to_bring(self, brought: Brought) -> None:
+        """Who brings an event tries until it is told that it is durable."""
+        if brought.is_told:
+            return
+        hub = self.hub
+        if hub is not None:
+            keep_until = self._clock.now() + KEEP_MS
+            if not brought.sent_at:
+                brought.sent_at, brought.keep_until = self._scheduler.steps, keep_until
+            # Of several tries any may be the one that counts, and clocks are set back.
+            brought.keep_until = min(brought.keep_until, keep_until)
+            self.spawn("bringer", self._bring(brought, hub.node, hub.store), hub)
+        again = self._scheduler.now + self._chance.choice((1_000, 5_000))
+        self._scheduler.at(again, lambda: self._try_to_bring(brought))
+
+    async def _bring(self, brought: Brought, node: Node, store: SimulatedStore) -> None:
+        arrived = EventArrived(brought.id, *brought.place, {"v": 1}, self._clock.now())
+        try:
+            taken = await give(store, arrived, KEEP_MS, limits=PRODUCTION)
+        except StoreFull:
+            return
+        if not brought.is_told:
+            brought.is_told, brought.runs = True, taken.runs
+            brought.told_at = self._scheduler.steps
+        node.loader.expect(self._clock.now())
+
     def _release(self) -> None:
         """A person, or a schedule, releases what a source holds back."""
         hub = self.hub
@@ -232,7 +276,9 @@ class Society:
         chance = self._chance
         if chance.random() < self.options.rude_commands / 2:
             return Cancel(mark)
-        kind = chance.choice(("retry", "retry", "given", "skip", "goto"))
+        kind = chance.choice(("retry", "retry", "given", "skip", "goto", "resolve", "resolve"))
+        if kind == "resolve":
+            return Resolve(to, chance.random() < 0.5, by=mark)
         if kind == "retry":
             return Retry(step, by=mark)
         if kind == "given":
@@ -292,7 +338,7 @@ class Society:
             mark = f"person-{len(self.record.commands)}"
             if times <= 2:
                 self._order(key, Retry(by=mark))
-            elif times <= 8:
+            elif times <= 5:
                 self._order(key, Skip(self._dead_step(key), {"v": 9}, by=mark))
             else:
                 self._order(key, Cancel(mark))

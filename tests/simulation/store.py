@@ -36,6 +36,7 @@ from beltline.engine.records import (
 from tests.simulation.buckets import SimulatedBuckets
 from tests.simulation.buffers import SimulatedBuffers
 from tests.simulation.disk import Disk, joined, write_disk
+from tests.simulation.events import SimulatedEvents
 from tests.simulation.verdicts import SimulatedVerdicts
 
 Moment = Literal["before", "durable", "read"]
@@ -75,7 +76,7 @@ class Numbers:
             raise
 
 
-class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedBuckets):
+class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedBuckets, SimulatedEvents):
     """Fulfils `engine.ports.Store`.
 
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the

@@ -47,6 +47,7 @@ def test_a_seed_that_once_failed_shows_nothing(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)  # up to 400 plays each
 @pytest.mark.parametrize("seed", [3, 4, 6, 7])
 def test_a_crash_at_any_await_loses_nothing(seed: int) -> None:
     options = without_faults(draw(Random(seed)), requests=2)
@@ -82,6 +83,7 @@ def test_the_trace_does_not_depend_on_the_order_of_sets() -> None:
     assert len(outputs) == 1
 
 
+@pytest.mark.timeout(300)  # some show in one of many hundred seeds
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_bug_is_found_by_its_checker_alone(mutant: Mutant) -> None:

@@ -18,6 +18,10 @@ from beltline.definition.process import read_process
 
 DRAWN = 60
 LIMITED = ("a", "c")  # these steps go out by the connection that has limits and outages
+CALLED = "mended"  # what steps call: its result is that of its last step
+MODULES = (
+    "work", "note", "wait", "stop", "respond", "wait-event", "approve", "call", "for-each",
+)  # fmt: skip
 
 Definition = dict[str, Any]
 
@@ -32,13 +36,15 @@ class Shelf:
 
     def names(self) -> Collection[str]:
         """All names."""
-        return ("work", "note", "wait", "stop")
+        return MODULES
 
 
 def definitions() -> list[Definition]:
     """All processes, always in the same order."""
     drawn = [_drawn(f"drawn-{number}", Random(number)) for number in range(DRAWN)]
-    every = [*_by_hand(), *_by_hand_too(), *drawn]
+    for number, definition in enumerate(drawn):
+        _for_each(definition, Random(f"items {number}"))
+    every = [*_by_hand(), *_by_hand_too(), *_with_others(), *drawn]
     for definition in every:
         for each in definition["steps"]:
             if each["module"] == "work" and each["id"] in LIMITED:
@@ -85,7 +91,24 @@ def step(id: str, module: str = "work", **keys: Any) -> dict[str, Any]:
         }
     elif module == "wait":
         base["with"] = {"for": "3s"}
+    elif module == "wait-event":
+        base |= {"with": {"name": "paid", "key": "{{ request.n }}", "within": "5s"}}
+        base |= {"max_visits": 4}
+    elif module == "call":
+        base |= {"with": {"process": CALLED, "request": {"n": "{{ request.n }}"}}, "max_visits": 2}
+    elif module == "for-each":
+        items = [{"n": number} for number in range(4)]
+        base |= {"with": {"process": CALLED, "items": items, "concurrency": 2}, "max_visits": 2}
+    elif module == "approve":
+        base |= {"with": {"title": "is it right?", "within": "5s"}, "max_visits": 4}
+    elif module == "respond":
+        base |= {"with": {"body": "{{ request.n }}"}, "max_visits": 4}
     return base | given
+
+
+def calls_others(definition: Definition) -> bool:
+    """Whether a step of it calls `CALLED`."""
+    return any(step["module"] in ("call", "for-each") for step in definition["steps"])
 
 
 def _when(field: str, value: int, result: list[str]) -> dict[str, Any]:
@@ -129,6 +152,42 @@ def _by_hand() -> list[Definition]:
                 step("a", on_error=["m"], next_=["z"], retry={"attempts": 1}),
                 step("m", "note", next_=["z"]),
                 step("z"),
+            ],
+        },
+    ]
+
+
+def _with_others() -> list[Definition]:
+    """Events against timeouts, children with a stop beside them."""
+    return [
+        {
+            "process": "paid",
+            "start": ["p", "w"],
+            "steps": [
+                step("p", "wait-event", next_=["j"], on_timeout=["t"]),
+                step("w", next_=["q"]),
+                step("q", "wait-event", next_=["j"], on_error=["j"]),
+                step("t", next_=["j"]),
+                step("j", prev=["p", "q", "t"]),
+            ],
+        },
+        {
+            "process": "letting",
+            "steps": [
+                step("a", next_=["l"]),
+                step("l", "call", with_={"process": CALLED, "wait": False}),
+            ],
+        },
+        {
+            "process": "caller",
+            "start": ["a", "l", "f"],
+            "steps": [
+                step("a", condition=[_when("a.v", 0, ["s"])], next_=["c"]),
+                step("f", "for-each", next_=["z"], on_error=["z"]),
+                step("c", "call", next_=["z"], on_error=["z"]),
+                step("l", "call", with_={"process": CALLED, "wait": False}, next_=["z"]),
+                step("s", "stop", with_={"reason": "enough"}),
+                step("z", prev=["c", "l", "f"]),
             ],
         },
     ]
@@ -196,9 +255,16 @@ def _drawn(name: str, chance: Random) -> Definition:
     return {"process": name, "start": start, "steps": steps}
 
 
+def _for_each(definition: Definition, chance: Random) -> None:
+    """Some steps that call another process do so for each of several items."""
+    for each in definition["steps"]:
+        if each["module"] == "call" and chance.random() < 0.5:
+            each |= {key: step("", "for-each")[key] for key in ("module", "with")}
+
+
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
     later = ids[ids.index(id) + 1 :]
-    module = chance.choices(("work", "note", "wait", "stop"), (8, 2, 1.5, 0.5))[0]
+    module = chance.choices(MODULES[:8], (8, 2, 1.5, 0.5, 1, 1.5, 1, 0.7))[0]
     each = step(id, module)
     if later and chance.random() < 0.9:
         each["next"] = chance.sample(later, min(len(later), chance.randint(1, 3)))
@@ -211,13 +277,18 @@ def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:
         each["condition"] = items
         if chance.random() < 0.3:
             each["match"] = "all"
+    if module in ("wait-event", "approve") and chance.random() < 0.6:
+        # Onwards: times run out so often that a way back would be an endless loop.
+        onwards = [target for target in chance.sample(ids, 1) if target in later] or later[:1]
+        if onwards:
+            each["on_timeout"] = onwards
     if module == "work" and chance.random() < 0.4:
         each["on_error"] = chance.sample(ids, 1)
     return each
 
 
 def _targets(each: dict[str, Any]) -> list[str]:
-    found = [*each.get("next", ()), *each.get("on_error", ())]
+    found = [*each.get("next", ()), *each.get("on_error", ()), *each.get("on_timeout", ())]
     for item in each.get("condition", ()):
         found.extend(item["result"])
     return found

@@ -23,12 +23,7 @@ from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options, draw, with_few_crashes
 from tests.simulation.outages import plan_outages
 from tests.simulation.outside import Outside, SimulatedTransport
-from tests.simulation.ports import (
-    SimulatedBell,
-    SimulatedClock,
-    SimulatedMailbox,
-    SimulatedReply,
-)
+from tests.simulation.ports import SimulatedBell, SimulatedClock, SimulatedMailbox, SimulatedReply
 from tests.simulation.processes import SimulatedProcesses
 from tests.simulation.record import Crash, Record, Sample
 from tests.simulation.rules import SimulatedRules
@@ -139,6 +134,9 @@ class World:
         """A few of the processes, published before the first start."""
         every = workload.definitions()
         chosen = self._chance.sample(range(len(every)), 3)
+        called = next(n for n, one in enumerate(every) if one["process"] == workload.CALLED)
+        if called not in chosen and any(workload.calls_others(every[n]) for n in chosen):
+            chosen.append(called)
         for number in chosen:
             name, text = workload.texts()[number]
             version = StoredVersion(

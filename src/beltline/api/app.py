@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from beltline.api.access import Role, permit
 from beltline.api.answer import Answer, answer_of, send_answer
+from beltline.api.approval_link import PREFIX as LINKS
+from beltline.api.approval_link import ApprovalLinks
 from beltline.api.body import SenderGone, read_whole
 from beltline.api.hub import Hub
 from beltline.api.intake_route import PREFIX, IntakeRoute
@@ -48,7 +50,7 @@ def create_app(hub: Hub, routes: tuple[Endpoint, ...] = ROUTES) -> ASGIApp:
         redirect_slashes=False,
         default=_no_such_address,
     )
-    return _App(IntakeRoute(hub), router)
+    return _App({PREFIX: IntakeRoute(hub), LINKS: ApprovalLinks(hub)}, router)
 
 
 def _checked(routes: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
@@ -65,15 +67,18 @@ def _checked(routes: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
 class _App:
     """The outermost layer: tells the intake from the rest, and the last to catch an error."""
 
-    def __init__(self, intake: IntakeRoute, router: ASGIApp) -> None:
-        self._intake = intake
+    def __init__(self, others: dict[str, ASGIApp], router: ASGIApp) -> None:
+        self._others = others
         self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _serve_other(scope, receive, send)
             return
-        app = self._intake if scope["path"].startswith(PREFIX) else self._router
+        app = self._router
+        for prefix, other in self._others.items():
+            if scope["path"].startswith(prefix):
+                app = other
         try:
             await app(scope, receive, send)
         except SenderGone:

@@ -184,27 +184,32 @@ class FormView:
         return _tag("input", field, attributes)
 
     def _page(self, status: int, title: str, body: str) -> Answer:
-        shown = escape(title)
-        page = (
-            f'<!doctype html><html lang="{self._language}"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width">'
-            f"<title>{shown}</title><style>{_STYLE}</style></head>"
-            f"<body><main><h1>{shown}</h1>{body}</main></body></html>"
-        )
-        return Answer(
-            status,
-            page.encode("utf-8", "replace"),
-            HTML,
-            {
-                "content-security-policy": (
-                    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none';"
-                    f" form-action {self._posts_to}; frame-ancestors 'none'"
-                ),
-                # Without a referrer browsers send `Origin: null`, even to where the page is from.
-                "referrer-policy": "same-origin",
-                "vary": "accept-language, origin",
-            },
-        )
+        return html_page(self._language, status, title, body, self._posts_to)
+
+
+def html_page(language: str, status: int, title: str, body: str, posts_to: str) -> Answer:
+    """A page; `body` is HTML, and forms in it post to `posts_to`, as a policy has it."""
+    shown = escape(title)
+    page = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{shown}</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{shown}</h1>{body}</main></body></html>"
+    )
+    return Answer(
+        status,
+        page.encode("utf-8", "replace"),
+        HTML,
+        {
+            "content-security-policy": (
+                f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none';"
+                f" form-action {posts_to}; frame-ancestors 'none'"
+            ),
+            # Without a referrer browsers send `Origin: null`, even to where the page is from.
+            "referrer-policy": "same-origin",
+            "vary": "accept-language, origin",
+        },
+    )
 
 
 def _choices(field: FormField, value: Any) -> str:

@@ -50,7 +50,7 @@ class Hub:
     `callbacks` knows the addresses of later answers, `workers` who answered last. `source_states`
     tells which sources a person has paused, `reception` takes requests in, `held_counts` tells how
     many wait, `vault` keeps secrets. `test_connection` connects by the named one; it raises
-    `LookupError` and `NoTest`.
+    `LookupError` and `NoTest`. `link_key` signs the links of approvals; None: there are none.
     """
 
     node: Node
@@ -73,6 +73,7 @@ class Hub:
     notes: Notes
     vault: Vault
     test_connection: Callable[[str], Awaitable[Examination]]
+    link_key: bytes | None = None
     counters: Counters = field(default_factory=Counters)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
 
@@ -106,8 +107,7 @@ class Hub:
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""
-        self.node.loader.expect(self.clock.now())
-        self.node.loader.ring()
+        self.node.wake_runs()
 
     def look_at_buffers(self) -> None:
         """A person has changed something about a source: what may go now goes now."""

@@ -23,9 +23,10 @@ from beltline.api.hub import Hub
 from beltline.api.portal_events import PortalEvents
 from beltline.api.problem import Problem, problem_of, unavailable
 from beltline.api.source_pages import SourcePages
-from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
+from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer, responded
 from beltline.api.telegram_updates import TelegramUpdates
 from beltline.api.waiting import WaitingSenders, seconds_of
+from beltline.core.events import AnswerGiven
 from beltline.core.explanation import moment
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
@@ -299,6 +300,8 @@ class IntakeRoute:
         try:
             if seconds:
                 result = await self._waiting.result(key, way.wait, seconds)
+                if isinstance(result, AnswerGiven):
+                    return responded(result, f"wait={seconds}")
                 if result is not None:
                     return finished(id_of(key), result, f"wait={seconds}")
             if way.answer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beltline.api.approvals import approve_step, list_approvals, reject_step
 from beltline.api.blobs import read_blob
 from beltline.api.buffers import (
     list_buffers,
@@ -12,6 +13,7 @@ from beltline.api.buffers import (
 from beltline.api.connections import close_breaker, list_connections, test_connection
 from beltline.api.dead_letters import cancel_many, list_dead_letters, retry_many, skip_many
 from beltline.api.definitions import list_processes, publish_process, show_process
+from beltline.api.events import list_waits, send_event
 from beltline.api.feeds import run_source_now
 from beltline.api.health import healthz, metrics, readyz
 from beltline.api.held_requests import (
@@ -37,11 +39,16 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/runs/{id}/skip", skip_step),
     Endpoint("POST", "/api/v1/runs/{id}/goto", go_to_step),
     Endpoint("POST", "/api/v1/runs/{id}/cancel", cancel_run),
+    Endpoint("POST", "/api/v1/runs/{id}/approve", approve_step),
+    Endpoint("POST", "/api/v1/runs/{id}/reject", reject_step),
+    Endpoint("GET", "/api/v1/approvals", list_approvals),
     Endpoint("POST", "/api/v1/events/answers", take_answer),
     Endpoint("GET", "/api/v1/dead-letters", list_dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/retry", retry_many),
     Endpoint("POST", "/api/v1/dead-letters/skip", skip_many),
     Endpoint("POST", "/api/v1/dead-letters/cancel", cancel_many),
+    Endpoint("POST", "/api/v1/events", send_event),
+    Endpoint("GET", "/api/v1/waits", list_waits),
     Endpoint("GET", "/api/v1/processes", list_processes),
     Endpoint("GET", "/api/v1/processes/{name}", show_process),
     Endpoint("PUT", "/api/v1/processes/{name}", publish_process),

@@ -134,7 +134,7 @@ async def show_run(call: Call[Nothing, Nothing]) -> RunView:
 async def retry_run(call: Call[Nothing, RetryBody]) -> Asked:
     """Tries dead letters of a run again."""
     body = call.body
-    return await _ask(call, Retry(body.step, body.given, call.caller.name))
+    return await ask(call, Retry(body.step, body.given, call.caller.name))
 
 
 @operation(
@@ -143,7 +143,7 @@ async def retry_run(call: Call[Nothing, RetryBody]) -> Asked:
 async def skip_step(call: Call[Nothing, SkipBody]) -> Asked:
     """Gives the result of a dead letter's step and goes on."""
     body = call.body
-    return await _ask(call, Skip(body.step, body.result, call.caller.name))
+    return await ask(call, Skip(body.step, body.result, call.caller.name))
 
 
 @operation(
@@ -152,7 +152,7 @@ async def skip_step(call: Call[Nothing, SkipBody]) -> Asked:
 async def go_to_step(call: Call[Nothing, GoToBody]) -> Asked:
     """Takes a dead letter to another step."""
     body = call.body
-    return await _ask(call, GoTo(body.to, body.step, call.caller.name))
+    return await ask(call, GoTo(body.to, body.step, call.caller.name))
 
 
 @operation(
@@ -164,7 +164,7 @@ async def go_to_step(call: Call[Nothing, GoToBody]) -> Asked:
 )
 async def cancel_run(call: Call[Nothing, CancelBody]) -> Asked:
     """Ends a run where it stands."""
-    return await _ask(call, Cancel(call.body.reason, call.caller.name))
+    return await ask(call, Cancel(call.body.reason, call.caller.name))
 
 
 async def post_command(hub: Hub, key: bytes, command: Command) -> int:
@@ -210,7 +210,8 @@ async def _inspected(call: Call[Any, Any]) -> Inspected:
     raise Problem(404, "no-such-run", "There is no run with this id.")
 
 
-async def _ask(call: Call[Any, Any], command: Command) -> Asked:
+async def ask(call: Call[Any, Any], command: Command) -> Asked:
+    """Has a command for the run in the path carried out. Raises `Problem` (404, 409)."""
     inspected = await _inspected(call)
     why_not = inspected.refusal(command)
     if why_not:

@@ -9,11 +9,12 @@ import msgspec
 import structlog
 
 from beltline.api.answer import JSON, TEXT, Answer
+from beltline.core.events import AnswerGiven
 from beltline.core.expression import ExpressionFailed
 from beltline.core.expression import Scope as Evaluation
 from beltline.core.limits import Limits
 from beltline.core.path import MISSING
-from beltline.definition.answer import OwnAnswer
+from beltline.definition.answer import NOT_OWN, OwnAnswer
 
 _LOCATION_SAFE = "!#$%&'()*+,/:;=?@[]~"
 
@@ -66,24 +67,43 @@ def own_answer(own: OwnAnswer, value: Any, meta: dict[str, Any], at: int, limits
     """The source's answer for a request of this `value` and `meta`. Raises `AnswerFailed`."""
     document = {"request": value, "meta": meta, "id": meta["id"]}
     scope = Evaluation(at, meta["id"], 0)
-    content_type = JSON
     headers = {}
     try:
         body: Any = MISSING if own.body is None else own.body.resolve(document, scope)
         for name, template in own.headers.items():
             headers[name] = _header(name, template.resolve(document, scope))
-        if body is MISSING:
-            raw = b""
-        elif isinstance(body, str):
-            raw, content_type = body.encode("utf-8", "replace"), TEXT
-        else:
-            raw = msgspec.json.encode(body)
+        raw, content_type = _body(body)
     except (ExpressionFailed, ValueError, RecursionError, OverflowError) as failed:
         raise AnswerFailed(str(failed)[:300]) from failed
     if len(raw) > limits.answer_bytes:
         raise AnswerFailed(f"it would take {len(raw):,} bytes (limit answer_bytes)")
     content_type = headers.pop("content-type", content_type.decode()).encode("latin-1")
     return Answer(own.status, raw, content_type, headers)
+
+
+def responded(given: AnswerGiven, waited: str) -> Answer:
+    """The answer that a step gave, for a sender that waited for it. Raises `AnswerFailed`."""
+    try:
+        raw, content_type = _body(MISSING if given.body is None else given.body)
+        headers = {
+            name.lower(): _header(name.lower(), text) for name, text in given.headers.items()
+        }
+    except (ValueError, RecursionError, OverflowError) as wrong:
+        raise AnswerFailed(str(wrong)[:300]) from wrong
+    for name in list(headers):
+        if name in NOT_OWN or name.startswith("access-control-"):
+            del headers[name]  # not the answer's to set
+    content_type = headers.pop("content-type", content_type.decode()).encode("latin-1")
+    return Answer(given.status, raw, content_type, {**headers, "preference-applied": waited})
+
+
+def _body(body: Any) -> tuple[bytes, bytes]:
+    """A body as it goes out, with its content type."""
+    if body is MISSING:
+        return b"", JSON
+    if isinstance(body, str):
+        return body.encode("utf-8", "replace"), TEXT
+    return msgspec.json.encode(body), JSON
 
 
 def _header(name: str, value: Any) -> str:

@@ -1,6 +1,8 @@
 """Senders that wait for their run: `Prefer: wait=N` (RFC 7240).
 
-    submit ... commit ... wait until the run is at rest, or N s ──> 200 with its result, or 202
+    submit ... commit ... wait until a step responds ────────────> that answer
+                          or the run is at rest ─────────────────> 200 with its result
+                          or N s have passed ────────────────────> 202
 
 The wait is short and bounded in number: whoever needs longer asks for the run's status.
 """
@@ -13,6 +15,7 @@ import msgspec
 
 from beltline.api.hub import Hub
 from beltline.api.taken_in import AnswerFailed, RunResult
+from beltline.core.events import AnswerGiven
 from beltline.core.expression import ExpressionFailed, Scope
 from beltline.core.path import MISSING
 from beltline.definition.answer import Waiting
@@ -38,9 +41,12 @@ class WaitingSenders:
         self._hub = hub
         self._count = 0
 
-    async def result(self, key: bytes, waiting: Waiting, seconds: int) -> RunResult | None:
-        """The result of a run, once it is at rest; None where it is not after so many seconds, or
-        too many senders wait already. Raises `AnswerFailed`.
+    async def result(
+        self, key: bytes, waiting: Waiting, seconds: int
+    ) -> RunResult | AnswerGiven | None:
+        """The answer that a step of the run gives, or its result once it is at rest; None where
+        there is neither after so many seconds, or too many senders wait already. Raises
+        `AnswerFailed`.
         """
         limits = self._hub.limits
         if self._count >= limits.waiting_senders:
@@ -51,12 +57,16 @@ class WaitingSenders:
         finally:
             self._count -= 1
 
-    async def _wait(self, key: bytes, waiting: Waiting, seconds: float) -> RunResult | None:
+    async def _wait(
+        self, key: bytes, waiting: Waiting, seconds: float
+    ) -> RunResult | AnswerGiven | None:
         hub = self._hub
-        rest = hub.node.watch(key)  # before the first look, so that nothing falls in between
+        rest = hub.node.watch_as_sender(
+            key
+        )  # before the first look, so that nothing falls in between
         try:
             run = await inspect(hub.store, hub.processes, key)
-            if not _is_at_rest(run):
+            if _answer(run) is None and not _is_at_rest(run):
                 try:
                     async with asyncio.timeout(seconds):
                         await rest.wait()
@@ -71,7 +81,15 @@ class WaitingSenders:
             return None
         finally:
             hub.node.unwatch(key, rest)
+        answer = _answer(run)
+        if answer is not None:
+            return answer
         return _result(run, waiting) if _is_at_rest(run) else None
+
+
+def _answer(run: Inspected) -> AnswerGiven | None:
+    """What a step answered."""
+    return run.run.answer if run.run is not None else None
 
 
 def _is_at_rest(run: Inspected) -> bool:

@@ -19,8 +19,8 @@ import msgspec
 
 from beltline.catalog.invocation import Invocation, invocation_of
 from beltline.catalog.parameters import check_parameters
+from beltline.core.engine_steps import ENGINE_STEPS
 from beltline.core.limits import LIMITS
-from beltline.core.turn import STOP, WAIT
 from beltline.definition.connection import RATE, rate_per_s
 from beltline.definition.finding import nearest
 from beltline.definition.modules import ModuleEntry
@@ -30,7 +30,6 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)*
 
 
 _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_BY_THE_ENGINE = frozenset({WAIT, STOP})
 
 
 class CatalogError(Exception):
@@ -178,7 +177,7 @@ class Catalog:
                 )
             if pinned is None and remotes.get(name) is None:
                 raise CatalogError(f"[modules.{name}]: no module has this name; say which to use")
-            if pinned in _BY_THE_ENGINE and remotes.get(name) is not None:
+            if pinned in ENGINE_STEPS and remotes.get(name) is not None:
                 raise CatalogError(f"[modules.{name}]: {pinned} is run by the engine itself")
             if pinned is None:
                 undeclared.append(_undeclared(name))

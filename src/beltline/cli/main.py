@@ -49,6 +49,7 @@ COMMANDS = {
     "runs": Entry("runs", "app", "Look at runs, and mend those that stopped."),
     "buffer": Entry("buffer", "app", "See, order, release and drop what sources hold back."),
     "request": Entry("request", "app", "See what came in lately, also what was refused."),
+    "event": Entry("event", "app", "Bring events to runs that wait, and see who does."),
     "source": Entry("source", "app", "Have a schedule bring a request now."),
     "worker": Entry(
         "worker",

@@ -40,7 +40,10 @@ def run(
     file = _file_of(process, home)
     where = open_home(home) if home != Path() or _is_inside(file, home) else home_of(file)
     view = asyncio.run(_carry(where, file, request))
-    print_json({"status": view.status, "path": view.path, "document": view.document})
+    told = {"status": view.status, "path": view.path, "document": view.document}
+    if view.status == "completed":
+        told["result"] = view.result
+    print_json(told)
     if view.status != "completed":
         say(f"beltline: not completed: {view.because}")
         raise typer.Exit(EXIT_FAILURE)

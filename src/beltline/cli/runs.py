@@ -24,7 +24,7 @@ from beltline.cli.console import (
 )
 from beltline.cli.opening import opened_store, run_key
 from beltline.core.explanation import moment
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip, encode_message
+from beltline.core.inputs import Cancel, Command, GoTo, Resolve, Retry, Skip, encode_message
 from beltline.core.limits import LIMITS
 from beltline.core.run import Status
 from beltline.engine.ids import id_of
@@ -160,6 +160,39 @@ def cancel(
 ) -> None:
     """End a run where it stands."""
     _send(home, store, id, Cancel(reason, BY))
+
+
+@app.command("approve")
+def approve(
+    id: IdArgument,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="What waits for approval.")],
+    comment: Annotated[str, typer.Option("--comment", help="Why.")] = "",
+    given: Annotated[str, typer.Option("--given", help="The fields, as a JSON object.")] = "{}",
+    home: HomeOption = Path(),
+    store: StoreOption = None,
+) -> None:
+    """Approve what a step waits for."""
+    _send(home, store, id, Resolve(step, True, None, comment, _object(given), BY))
+
+
+@app.command("reject")
+def reject(
+    id: IdArgument,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="What waits for approval.")],
+    comment: Annotated[str, typer.Option("--comment", help="Why.")] = "",
+    given: Annotated[str, typer.Option("--given", help="The fields, as a JSON object.")] = "{}",
+    home: HomeOption = Path(),
+    store: StoreOption = None,
+) -> None:
+    """Reject what a step waits for."""
+    _send(home, store, id, Resolve(step, False, None, comment, _object(given), BY))
+
+
+def _object(given: str) -> dict[str, Any]:
+    fields = _json(given, "--given")
+    if not isinstance(fields, dict):
+        fail("--given wants a JSON object", 2)
+    return fields
 
 
 def _json(text: str, option: str) -> Any:

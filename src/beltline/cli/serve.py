@@ -179,6 +179,7 @@ async def _refresh(running: Running) -> None:
     now, batch = running.node.clock.now(), running.hub.limits.batch
     await running.store.purge_values(now, batch)
     await running.store.purge_identities(now, batch)
+    await running.store.purge_events(now, batch)
     await running.store.tend()
 
 

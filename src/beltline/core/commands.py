@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
+from beltline.core.engine_steps import approve
 from beltline.core.events import CommandRefused, RunCancelled, StepLeft, StepSkipped
 from beltline.core.expression import ExpressionFailed
-from beltline.core.inputs import Cancel, Command, GoTo, Retry, Skip
+from beltline.core.inputs import Cancel, Command, GoTo, Resolve, Retry, Skip
 from beltline.core.limits import LIMITS
-from beltline.core.run import RETRIED_BY_PERSON, Run, Visit
+from beltline.core.run import RETRIED_BY_PERSON, Run
 from beltline.core.turn import Turn
+from beltline.core.visit import Visit
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,6 +25,9 @@ def refusal(run: Run, command: Command) -> str:
         return f"the run is {run.ended}"
     if isinstance(command, Cancel):
         return ""
+    if isinstance(command, Resolve):
+        found = approve.waiting(run, command)
+        return found if isinstance(found, str) else ""
     if isinstance(command, GoTo) and command.to not in run.process.steps:
         return f"there is no step {command.to!r} in {run.process.name}"
     if command.step is not None and command.step not in run.process.steps:
@@ -53,6 +58,9 @@ def carry_out(turn: Turn, command: Command) -> None:
     if isinstance(command, Cancel):
         turn.events.append(RunCancelled(_signed(command.reason or "cancelled", command.by)))
         turn.ended = True
+        return
+    if isinstance(command, Resolve):
+        approve.resolved(turn, command)
         return
     letters = dead_letters(run, command.step)
     if isinstance(command, Retry):

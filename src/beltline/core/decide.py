@@ -16,47 +16,68 @@ from typing import Any
 
 import msgspec
 
+from beltline.core.child import Child
 from beltline.core.commands import carry_out
-from beltline.core.events import Error, Event, RunStarted, StepDeferred
+from beltline.core.engine_steps import ENGINE_STEPS, call, for_each, wait_event
+from beltline.core.events import Error, Event, EventLate, RunStarted, StepDeferred
 from beltline.core.inputs import (
     EXPIRED,
     Answer,
     Answered,
     AttemptFailed,
     Cancel,
+    ChildBegun,
+    ChildEnded,
+    ChildHalted,
     Deferred,
+    EventArrived,
     GoTo,
     Input,
+    Message,
     Parked,
     Recovered,
+    Resolve,
     Retry,
     SetAside,
     Skip,
     Start,
     TimePassed,
 )
-from beltline.core.run import Run, Visit, VisitKey, apply
+from beltline.core.model import Step
+from beltline.core.run import Run, apply
 from beltline.core.turn import Call, Turn
+from beltline.core.visit import Awaited, Visit, VisitKey
 
 
 class Decision(msgspec.Struct):
     """What follows. Without events the input came too late, or nothing is due.
 
-    `inputs` are the parameters of the visits that start, for `advance`.
+    `awaits` is what visits wait for from outside from now on, None where they do no more; it is to
+    be kept in the commit that records the events. `children` are runs that start in it, `messages`
+    go to the inboxes of other runs, by their ids. `inputs` are the parameters of the visits that
+    start, for `advance`.
     """
 
     at: int
     events: list[Event]
     calls: list[Call]
+    awaits: dict[VisitKey, Awaited | None]
+    children: list[Child]
+    messages: list[tuple[str, Message]]
     inputs: dict[VisitKey, Any]
 
 
 def decide(run: Run, input: Input, now: int) -> Decision:
     """What follows from `input` at `now` (Unix milliseconds). Deterministic; changes nothing."""
-    turn = Turn(run, now)
+    turn = Turn(run, now, ENGINE_STEPS)
     _RULES[type(input)](turn, input)
     turn.settle()
-    return Decision(now, turn.events, [] if turn.ended else turn.calls, turn.inputs)
+    calls = [] if turn.ended else turn.calls
+    children = [] if turn.ended else turn.children
+    messages: list[tuple[str, Message]] = []
+    if run.parent is not None or (turn.ended and run.open):
+        messages = call.messages(turn)
+    return Decision(now, turn.events, calls, turn.awaits, children, messages, turn.inputs)
 
 
 def advance(run: Run, decision: Decision) -> None:
@@ -114,7 +135,7 @@ def _parked(turn: Turn, input: Parked) -> None:
 
 def _time_passed(turn: Turn, input: TimePassed) -> None:
     for visit in turn.run.open.values():
-        if visit.phase == "dead" or visit.at > turn.at:
+        if not visit.at or visit.at > turn.at:
             continue
         step = turn.run.process.steps[visit.step]
         if visit.phase in ("dispatched", "deferred"):
@@ -124,8 +145,8 @@ def _time_passed(turn: Turn, input: TimePassed) -> None:
             turn.dispatch_again(visit, "retry")
         elif visit.phase == "parked":
             turn.dispatch_again(visit, "parked")
-        else:
-            turn.complete(step, visit.number, visit.attempt, {"until": visit.at}, 24)
+        elif (due := ENGINE_STEPS[step.implementation].due) is not None:
+            due(turn, step, visit)
 
 
 def _recovered(turn: Turn, input: Recovered) -> None:
@@ -150,6 +171,39 @@ def _set_aside(turn: Turn, input: SetAside) -> None:
             )
 
 
+def _event_arrived(turn: Turn, input: EventArrived) -> None:
+    waiting = [
+        visit
+        for visit in turn.run.open.values()
+        if visit.awaits is not None
+        and (visit.awaits.kind, visit.awaits.name, visit.awaits.key)
+        == ("event", input.name, input.key)
+    ]
+    for visit in waiting:
+        wait_event.arrived(turn, turn.run.process.steps[visit.step], visit, input)
+    if not waiting:
+        turn.events.append(EventLate(input.name, input.key, input.id))
+
+
+def _of_child(turn: Turn, input: ChildBegun | ChildEnded | ChildHalted) -> None:
+    visit = turn.run.open.get((input.step, input.visit))
+    if visit is None or input.run not in visit.children:
+        return  # it waits for that one no more
+    rules = _OF_CALL if visit.items is None else _OF_ITEM
+    rules[type(input)](turn, turn.run.process.steps[visit.step], visit, input)
+
+
+_OF_CALL: dict[type, Callable[[Turn, Step, Visit, Any], None]] = {
+    ChildBegun: call.begun,
+    ChildEnded: call.ended,
+    ChildHalted: call.halted,
+}
+_OF_ITEM: dict[type, Callable[[Turn, Step, Visit, Any], None]] = {
+    ChildBegun: for_each.begun,
+    ChildEnded: for_each.ended,
+    ChildHalted: for_each.halted,
+}
+
 _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Start: _start,
     Answered: _answered,
@@ -158,9 +212,14 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     TimePassed: _time_passed,
     Recovered: _recovered,
     SetAside: _set_aside,
+    ChildBegun: _of_child,
+    ChildEnded: _of_child,
+    ChildHalted: _of_child,
+    EventArrived: _event_arrived,
     Retry: carry_out,
     Skip: carry_out,
     GoTo: carry_out,
     Cancel: carry_out,
     Parked: _parked,
+    Resolve: carry_out,
 }

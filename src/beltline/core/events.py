@@ -168,6 +168,100 @@ class StepParked(msgspec.Struct, frozen=True, array_like=True, tag="step-parked"
     was_called: bool = False
 
 
+class AnswerGiven(msgspec.Struct, frozen=True, array_like=True, tag="answer-given"):
+    """A step gave the answer for the sender, which hears it if it waits. `body` is any JSON."""
+
+    step: str
+    visit: int
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class AnswerIgnored(msgspec.Struct, frozen=True, array_like=True, tag="answer-ignored"):
+    """A step had an answer for the sender, which nobody hears any more."""
+
+    step: str
+    visit: int
+    reason: str
+
+
+class EventAwaited(msgspec.Struct, frozen=True, array_like=True, tag="event-awaited"):
+    """A visit waits for an outside event of this name and key, until a moment in Unix milliseconds
+    (None: for as long as it takes).
+    """
+
+    step: str
+    visit: int
+    name: str
+    key: str
+    until: int | None
+
+
+class EventLate(msgspec.Struct, frozen=True, array_like=True, tag="event-late"):
+    """An outside event was given to the run, and no visit of it waits for that any more."""
+
+    name: str
+    key: str
+    id: str
+
+
+class ApprovalAwaited(msgspec.Struct, frozen=True, array_like=True, tag="approval-awaited"):
+    """A visit waits for a person to decide, until a moment in Unix milliseconds (None: for as long
+    as it takes). What is to be decided stands in the visit's parameters.
+    """
+
+    step: str
+    visit: int
+    title: str
+    until: int | None
+
+
+class ChildStarted(msgspec.Struct, frozen=True, array_like=True, tag="child-started"):
+    """A visit started a run of another process, and waits for its end, or goes on at once. `item`
+    numbers the item that it is for, from 0, where there is a run for each.
+    """
+
+    step: str
+    visit: int
+    run: str
+    process: str
+    waits: bool
+    item: int | None = None
+
+
+class ItemCompleted(msgspec.Struct, frozen=True, array_like=True, tag="item-completed"):
+    """The run for an item of a visit has ended, with this result (`size` bytes as JSON)."""
+
+    step: str
+    visit: int
+    item: int
+    run: str
+    result: Any
+    size: int
+
+
+class ItemFailed(msgspec.Struct, frozen=True, array_like=True, tag="item-failed"):
+    """The run for an item of a visit gives no result: it was cancelled, or cannot be started. No
+    further item begins.
+    """
+
+    step: str
+    visit: int
+    item: int
+    run: str
+    error: Error
+
+
+class ChildStopped(msgspec.Struct, frozen=True, array_like=True, tag="child-stopped"):
+    """The run that a visit waits for has a dead letter; once it is mended, it goes on."""
+
+    step: str
+    visit: int
+    run: str
+    reason: str
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -182,6 +276,15 @@ Event = (
     | RunCompleted
     | RunCancelled
     | StepParked
+    | AnswerGiven
+    | AnswerIgnored
+    | EventAwaited
+    | EventLate
+    | ApprovalAwaited
+    | ChildStarted
+    | ChildStopped
+    | ItemCompleted
+    | ItemFailed
 )
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from beltline.core.events import Entry, StepCompleted, StepSkipped
 from beltline.core.run import Run
+from beltline.core.visit import Items, Visit
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -46,10 +47,38 @@ def standing(run: Run) -> Standing:
         elif visit.phase == "parked":
             reasons.append(f"{where} {visit.reason}, until {moment(visit.at)}")
         else:
-            reasons.append(f"{where} waits until {moment(visit.at)}")
+            reasons.append(f"{where} waits {_for_what(visit)}")
     for join, count in run.gathered.items():
         reasons.append(f"{count} gathered at {join}, which waits for the other ways to it")
     return Standing(run.status, "; ".join(reasons), run.next_at)
+
+
+def _for_what(visit: Visit) -> str:
+    until = f"until {moment(visit.at)}" if visit.at else ""
+    if visit.items is not None:
+        return _for_items(visit.input, visit.items)
+    awaited = visit.awaits
+    if awaited is None:
+        return until
+    if awaited.kind == "approval":
+        return f"for a person to decide {awaited.name!r}" + (f", {until}" if until else "")
+    if awaited.kind == "child":
+        halted = f", which stopped: {awaited.note}" if awaited.note else ""
+        return f"for the run {awaited.key} of {awaited.name!r}{halted}"
+    keyed = f" with the key {awaited.key!r}" if awaited.key else ""
+    bound = f", {until}" if until else ""
+    return f"for the event {awaited.name!r}{keyed}{bound}"
+
+
+def _for_items(asked: Any, items: Items) -> str:
+    done, total = len(items.results), len(asked["items"])
+    text = f"for runs of {asked['process']!r}: {done} of {total} items are done"
+    text += f", {len(items.under_way)} under way"
+    for run, reason in items.halted.items():
+        text += f"; {run} (item {items.under_way[run]}) stopped: {reason}"
+    for item, error in items.failed.items():
+        text += f"; item {item} failed: {error.message}"
+    return text
 
 
 def moment(at: int) -> str:

@@ -1,6 +1,6 @@
 """Which steps can lead to which: what joins need to know, and the checks.
 
-An edge is any way a token may take: `next`, every outcome of a condition, `on_error`.
+An edge is any way a token may take: `next`, every outcome of a condition, `on_error`, `on_timeout`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from beltline.core.model import Process, Step
 def successors(step: Step) -> tuple[str, ...]:
     """The steps that a token may go to from `step`, without repetition."""
     targets = step.routing.targets if step.routing is not None else ()
-    return tuple(dict.fromkeys((*step.next, *targets, *step.on_error)))
+    return tuple(dict.fromkeys((*step.next, *targets, *step.on_error, *step.on_timeout)))
 
 
 class Reach:

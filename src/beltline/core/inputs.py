@@ -6,7 +6,7 @@ visit by step, visit and attempt where that matters; `decide` fences off what ca
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -119,10 +119,65 @@ class Parked(msgspec.Struct, frozen=True):
     was_called: bool = False
 
 
+class Resolve(msgspec.Struct, frozen=True, tag="resolve"):
+    """A person decides what a step asks for approval. `visit` None: the one that waits. `given` are
+    the values of the step's fields.
+    """
+
+    step: str
+    approved: bool
+    visit: int | None = None
+    comment: str = ""
+    given: dict[str, Any] = {}
+    by: str = ""
+
+
+class EventArrived(msgspec.Struct, frozen=True, tag="event-arrived"):
+    """An outside event for every visit that waits for its name and key; `data` is any JSON. `at` is
+    when it was taken in (Unix ms).
+    """
+
+    id: str
+    name: str
+    key: str
+    data: Any
+    at: int
+
+
+class ChildBegun(msgspec.Struct, frozen=True):
+    """The run that a visit starts is part of this commit; `why_not` where it cannot be started."""
+
+    step: str
+    visit: int
+    run: str
+    why_not: str = ""
+
+
+class ChildEnded(msgspec.Struct, frozen=True, tag="child-ended"):
+    """The run that a visit waits for has ended; `reason` says why it was cancelled."""
+
+    step: str
+    visit: int
+    run: str
+    status: Literal["completed", "cancelled"]
+    result: Any = None
+    reason: str = ""
+
+
+class ChildHalted(msgspec.Struct, frozen=True, tag="child-halted"):
+    """The run that a visit waits for has its first dead letter."""
+
+    step: str
+    visit: int
+    run: str
+    reason: str
+
+
 Answer = Answered | AttemptFailed
-Command = Retry | Skip | GoTo | Cancel
-Message = Command | SetAside | Answer  # what may come for a run from outside its node
-Input = Start | Deferred | Parked | TimePassed | Recovered | Message
+Command = Retry | Skip | GoTo | Cancel | Resolve
+# What may come for a run from outside its node.
+Message = Command | SetAside | Answer | EventArrived | ChildEnded | ChildHalted
+Input = Start | Deferred | Parked | TimePassed | Recovered | ChildBegun | Message
 
 encode_message = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode

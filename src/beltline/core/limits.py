@@ -83,6 +83,16 @@ class Limits(msgspec.Struct, frozen=True):
     timeout_ms: int = 86_400_000  # one day; longer work answers by an event
     wait_ms: int = 315_360_000_000  # ten years
 
+    # Outside events.
+    event_key_bytes: int = 512  # a name and a key stand in an index
+    event_keep_ms: int = 604_800_000  # 7 days: what nobody waits for by then was a mistake
+    event_id_ms: int = 86_400_000  # its id is known for a day: senders repeat within minutes
+
+    call_depth: int = 20  # of runs that call each other: more is a process that calls itself
+    for_each_items: int = 1_000  # whose ends one run hears, and folds its journal for each time
+    for_each_children: int = 100  # at once: so many may begin in one commit
+    approval_bytes: int = 65_536  # what a person says with a decision
+
     # Workers: modules behind `http`.
     module_answer_bytes: int = 1_114_112  # `result_bytes`, and what stands around the result
     module_event_bytes: int = 8_388_608  # parameters can repeat what the document holds once

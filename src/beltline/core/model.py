@@ -38,7 +38,8 @@ class Step(msgspec.Struct, frozen=True):
     `module` is the name as the author wrote it, `implementation` what it is pinned to on
     publishing (`name@major`). `next` is None where the key is absent: the branch ends there when
     no condition gives an outcome. `is_join` (arriving tokens gather here) follows from two or more
-    names in `prev`.
+    names in `prev`. `on_timeout` is where a step leads that waits for something from outside, when
+    its time is over.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Step(msgspec.Struct, frozen=True):
     next: tuple[str, ...] = ()
     prev: tuple[str, ...] = ()
     on_error: tuple[str, ...] = ()
+    on_timeout: tuple[str, ...] = ()
     connection: str | None = None
     retry: RetryPolicy = RetryPolicy()
     timeout_ms: int = 30_000
@@ -66,6 +68,9 @@ class Step(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "is_inline", is_inline)
 
 
+STARTS_RUNS = frozenset(("call@1", "for-each@1"))
+
+
 class Process(msgspec.Struct, frozen=True, dict=True):
     """One version of a process: `steps` in file order, by id.
 
@@ -80,3 +85,12 @@ class Process(msgspec.Struct, frozen=True, dict=True):
     title: str = ""
     output: Template | None = None
     source_text: str = ""
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether a step of it starts other runs."""
+        known = self.__dict__.get("starts_runs_known")
+        if known is None:
+            known = any(step.implementation in STARTS_RUNS for step in self.steps.values())
+            self.__dict__["starts_runs_known"] = known
+        return bool(known)

@@ -11,11 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from beltline.core.child import Parent
 from beltline.core.events import (
+    AnswerGiven,
+    AnswerIgnored,
     CommandRefused,
     Entry,
-    Error,
     Event,
+    EventLate,
     RunCancelled,
     RunCompleted,
     RunStarted,
@@ -31,33 +34,12 @@ from beltline.core.events import (
 )
 from beltline.core.expression import ExpressionFailed, Scope
 from beltline.core.model import Process, Step
+from beltline.core.visit import Visit, VisitKey
+from beltline.core.waits import WAITS
 
 RETRIED_BY_PERSON = "retried by a person"
 
-Phase = Literal["dispatched", "deferred", "backoff", "waiting", "dead", "parked"]
 Status = Literal["cancelled", "stopped", "moving", "parked", "waiting", "completed"]
-VisitKey = tuple[str, int]
-
-
-class Visit(msgspec.Struct):
-    """One open activation of a step.
-
-    `at` is the deadline of a dispatched or deferred attempt, or when a backoff, a wait or a parking
-    ends, in Unix milliseconds; a dead letter has none (0). `input` is resolved once per visit.
-    `reason` says why it is parked. `was_called` holds where an earlier attempt may have reached a
-    handler.
-    """
-
-    step: str
-    number: int
-    attempt: int
-    failures: int
-    phase: Phase
-    at: int
-    input: Any
-    error: Error | None = None
-    reason: str = ""
-    was_called: bool = False
 
 
 class Run(msgspec.Struct):
@@ -66,7 +48,10 @@ class Run(msgspec.Struct):
     `key` is the id as the store keeps it (16 bytes). `seq` is the number of the next event.
     `open` holds the visits that have a token, `gathered` the tokens waiting at joins, `visits` how
     often each step was activated, `sizes` what each step's entry takes as JSON, and
-    `document_bytes` the sum of those and of the request.
+    `document_bytes` the sum of those and of the request. `last_result` is what the run has come to
+    so far: the last completed step's result, and in the end the process's output where it has one.
+    `answer` is the sender's, once a step has given it; `parent` is where it was started, unless by
+    a source.
     """
 
     id: str
@@ -83,6 +68,8 @@ class Run(msgspec.Struct):
     last_result: Any = None
     sizes: dict[str, int] = {}
     document_bytes: int = 0
+    answer: AnswerGiven | None = None
+    parent: Parent | None = None
 
     @property
     def is_moving(self) -> bool:
@@ -116,7 +103,8 @@ class Run(msgspec.Struct):
         """The earliest time at which something is due by itself, in Unix milliseconds."""
         earliest: int | None = None
         for visit in self.open.values():
-            if visit.phase != "dead" and (earliest is None or visit.at < earliest):
+            # A wait without a bound has no time.
+            if visit.at and (earliest is None or visit.at < earliest):
                 earliest = visit.at
         return earliest
 
@@ -130,7 +118,15 @@ def new_run(
     id: str, key: bytes, process: Process, request: Any, meta: dict[str, Any], size: int
 ) -> Run:
     """A run that has not started: its document holds the request (`size` bytes) and no more."""
-    return Run(id, key, process, {"request": request, "meta": meta}, document_bytes=size)
+    run = Run(id, key, process, {"request": request, "meta": meta}, document_bytes=size)
+    if "parent" in meta:
+        run.parent = msgspec.convert(meta["parent"], Parent)
+        where = {"run": run.parent.run, "step": run.parent.step, "visit": run.parent.visit}
+        run.document["parent"] = where
+        if run.parent.item is not None:
+            where["item"] = run.parent.item
+            run.document["item"] = meta.get("item", request)
+    return run
 
 
 def apply(run: Run, events: list[Event], at: int, inputs: dict[VisitKey, Any] | None) -> None:
@@ -183,6 +179,8 @@ def _step_started(
         visit.at = at + step.timeout_ms
         visit.error = None
         visit.reason = ""
+        if visit.items is not None:
+            visit.items.failed.clear()
         if event.reason == RETRIED_BY_PERSON:
             visit.failures = 0
             run.stopped = any(other.phase == "dead" for other in run.open.values())
@@ -233,6 +231,7 @@ def _step_failed(run: Run, event: StepFailed, at: int, inputs: dict[VisitKey, An
     visit = run.open[key]
     visit.failures = event.failures
     visit.error = event.error
+    visit.awaits = None
     if event.then == "retry":
         visit.phase = "backoff"
         visit.at = event.retry_at or at
@@ -285,7 +284,7 @@ def _run_completed(
     run.ended = "completed"
     run.open.clear()
     run.gathered.clear()
-    if event.result is not None:
+    if run.process.output is not None:
         run.last_result = event.result
 
 
@@ -298,9 +297,17 @@ def _run_cancelled(
     run.gathered.clear()
 
 
-def _command_refused(
-    run: Run, event: CommandRefused, at: int, inputs: dict[VisitKey, Any] | None
+def _answer_given(
+    run: Run, event: AnswerGiven, at: int, inputs: dict[VisitKey, Any] | None
 ) -> None:
+    run.answer = event
+
+
+def _visit_waits(run: Run, event: Any, at: int, inputs: dict[VisitKey, Any] | None) -> None:
+    WAITS[type(event)](run.open[(event.step, event.visit)], event)
+
+
+def _noted(run: Run, event: Event, at: int, inputs: dict[VisitKey, Any] | None) -> None:
     """Only for people to read."""
 
 
@@ -328,9 +335,13 @@ _APPLY: dict[type, Any] = {
     StepFailed: _step_failed,
     StepSkipped: _step_skipped,
     StepLeft: _step_left,
-    CommandRefused: _command_refused,
+    CommandRefused: _noted,
     RunStopped: _run_stopped,
     RunCompleted: _run_completed,
     RunCancelled: _run_cancelled,
     StepParked: _step_parked,
+    AnswerGiven: _answer_given,
+    AnswerIgnored: _noted,
+    EventLate: _noted,
+    **dict.fromkeys(WAITS, _visit_waits),
 }

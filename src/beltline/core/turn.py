@@ -8,13 +8,14 @@ worked off from a list, never by recursion, so that a chain of any length fits.
 from __future__ import annotations
 
 from collections import deque
-from hashlib import blake2b
+from collections.abc import Callable, Mapping
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
-from beltline.core.duration import DurationError, parse_duration_ms, parse_moment_ms
+from beltline.core.backoff import backoff_ms
+from beltline.core.canonical import hash_of, size_of
+from beltline.core.child import Child
 from beltline.core.events import (
     Because,
     Error,
@@ -25,20 +26,14 @@ from beltline.core.events import (
     StepFailed,
     StepParked,
     StepStarted,
-    StepWaiting,
 )
 from beltline.core.expression import ExpressionFailed, Scope
 from beltline.core.graph import ready_join
 from beltline.core.limits import LIMITS
-from beltline.core.model import RetryPolicy, Step
+from beltline.core.model import Step
 from beltline.core.path import MISSING
-from beltline.core.run import Run, Visit, VisitKey, may_have_been_called
-
-WAIT = "wait@1"
-STOP = "stop@1"
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
-_encode = msgspec.json.Encoder().encode
+from beltline.core.run import Run, may_have_been_called
+from beltline.core.visit import Awaited, Visit, VisitKey
 
 
 class Call(msgspec.Struct):
@@ -54,17 +49,30 @@ class Call(msgspec.Struct):
     is_repeat: bool = False
 
 
+class EngineStep(msgspec.Struct, frozen=True):
+    """A step that the engine itself runs. `begin` says what follows from an attempt's start, given
+    its resolved parameters; `due` what follows when the time that its visit waits for has come.
+    """
+
+    begin: Callable[[Turn, Step, int, int, Any], None]
+    due: Callable[[Turn, Step, Visit], None] | None = None
+
+
 class Turn:
     """The events and calls that follow from one input; `run` is read, never changed."""
 
     __slots__ = (
         "_arrivals",
         "_died",
+        "_engine_steps",
         "_gathered",
         "_steps",
         "_visits",
+        "answered",
         "at",
+        "awaits",
         "calls",
+        "children",
         "closed",
         "document",
         "ended",
@@ -74,16 +82,20 @@ class Turn:
         "run",
     )
 
-    def __init__(self, run: Run, at: int) -> None:
+    def __init__(self, run: Run, at: int, engine_steps: Mapping[str, EngineStep]) -> None:
         self.run = run
         self.at = at
+        self._engine_steps = engine_steps
         self.events: list[Event] = []
         self.calls: list[Call] = []
+        self.children: list[Child] = []
+        self.awaits: dict[VisitKey, Awaited | None] = {}  # what visits wait for; None: no more
         self.inputs: dict[VisitKey, Any] = {}
         self.document = run.document
         self.closed: set[VisitKey] = set()
         self.opened: dict[VisitKey, bool] = {}  # visits that start here -> still open
         self.ended = False
+        self.answered = run.answer is not None  # whether a sender that waits has its answer
         self._steps = run.process.steps
         self._arrivals: deque[str] = deque()
         self._gathered: dict[str, int] | None = None
@@ -96,9 +108,20 @@ class Turn:
 
     # Visits that go on or end
 
-    def complete(self, step: Step, visit: int, attempt: int, result: Any, size: int) -> None:
-        """A visit gave its result: record it and send its token on."""
-        failures = self.run.open[step.id, visit].failures
+    def complete(
+        self,
+        step: Step,
+        visit: int,
+        attempt: int,
+        result: Any,
+        size: int,
+        to: tuple[str, ...] | None = None,
+    ) -> None:
+        """A visit gave its result: record it and send its token on, to `to` whatever its routes
+        say.
+        """
+        known = self.run.open.get((step.id, visit))
+        failures = 0 if known is None else known.failures
         if not self.take_slot(step, size):
             text = f"the document would pass document_bytes ({LIMITS.document_bytes})"
             self.fail(step, visit, attempt, failures, Error("limit", text), final=True)
@@ -106,7 +129,7 @@ class Turn:
         before = self.document
         self.document = {**before, step.id: result}
         try:
-            to, because = self.route(step)
+            to, because = self.route(step) if to is None else (to, None)
         except ExpressionFailed as failed:
             self.document = before
             error = Error("expression", f"condition: {failed}")
@@ -164,6 +187,7 @@ class Turn:
             )
             self._arrivals.extend(step.on_error)
         else:
+            self._awaits_no_more((step.id, visit))
             self.events.append(StepFailed(step.id, visit, attempt, failures, error, "dead-letter"))
             self._died = self._died or f"{step.id}: {error.message}"
 
@@ -187,6 +211,12 @@ class Turn:
             self.opened[key] = False
         else:
             self.closed.add(key)
+            self._awaits_no_more(key)
+
+    def _awaits_no_more(self, key: VisitKey) -> None:
+        known = self.run.open.get(key)
+        if known is not None and known.awaits is not None and known.awaits.kind != "child":
+            self.awaits[key] = None
 
     # Tokens that arrive
 
@@ -241,13 +271,13 @@ class Turn:
         elif trouble:
             error = Error("input", trouble)
             self.fail(step, visit, attempt, 0, error, final=True, dead=self._is_too_long())
-        elif step.implementation == WAIT:
-            self._wait(step, visit, attempt, value)
-        elif step.implementation == STOP:
-            self._stop(step, visit, attempt, value)
-        else:
+        elif (own := self._engine_steps.get(step.implementation)) is None:
             deadline = self.at + step.timeout_ms
             self.calls.append(Call(step, visit, attempt, value, deadline, is_repeat))
+        elif self._is_too_long():
+            self._fail_as_too_long(step, visit, attempt)
+        else:
+            own.begin(self, step, visit, attempt, value)
 
     def _run_away(self, step: Step, visit: int, attempt: int) -> None:
         text = f"visited more than max_visits ({step.max_visits}) times; is this loop endless?"
@@ -257,24 +287,36 @@ class Turn:
         """Whether steps that fail one into the other have filled this decision."""
         return len(self.events) > LIMITS.decision_events
 
-    # Steps that the engine itself runs
+    def _fail_as_too_long(self, step: Step, visit: int, attempt: int) -> None:
+        text = "the steps before it filled one decision (limit decision_events,"
+        text += f" {LIMITS.decision_events:,}); a wait between them makes it several"
+        self.fail(step, visit, attempt, 0, Error("limit", text), dead=True)
 
-    def _wait(self, step: Step, visit: int, attempt: int, value: Any) -> None:
-        try:
-            until = wait_until(value, self.at)
-        except DurationError as wrong:
-            error = Error("input", str(wrong))
-            self.fail(step, visit, attempt, 0, error, final=True, dead=self._is_too_long())
-            return
-        self.events.append(StepWaiting(step.id, visit, until))
+    # What steps that the engine itself runs ask for
 
-    def _stop(self, step: Step, visit: int, attempt: int, value: Any) -> None:
-        reason = str(value.get("reason", "")) if isinstance(value, dict) else ""
-        result = {"reason": reason}
-        size = len(_encode(result))
-        self.close((step.id, visit))
-        self.events.append(StepCompleted(step.id, visit, attempt, result, size, ()))
-        self.events.append(RunCompleted(None, reason))
+    def refuse(self, step: Step, visit: int, attempt: int, reason: str) -> None:
+        """The parameters of such a step are no good, and would not be at another attempt."""
+        error = Error("input", reason)
+        self.fail(step, visit, attempt, 0, error, final=True, dead=self._is_too_long())
+
+    def wait_for(self, step: Step, visit: int, awaited: Awaited) -> None:
+        """Something from outside is to be brought to this visit, from the commit on."""
+        self.awaits[step.id, visit] = awaited
+
+    def finish(
+        self,
+        step: Step,
+        visit: int,
+        attempt: int,
+        result: Any,
+        to: tuple[str, ...] | None = None,
+    ) -> None:
+        """Such a step is done; `result` holds JSON values only."""
+        self.complete(step, visit, attempt, result, size_of(result), to)
+
+    def end(self, reason: str) -> None:
+        """The whole run is completed, wherever else it stands."""
+        self.events.append(RunCompleted(self._output(), reason))
         self.ended = True
 
     # The end of the turn
@@ -296,14 +338,18 @@ class Turn:
                 break
             self._gathered = {id: n for id, n in gathered.items() if id != join}
             self.start(self._steps[join])
-        if self.ended or self.run.ended:
+        if self.ended:
+            self.awaits = {}
+            for key in self.run.open:
+                self._awaits_no_more(key)
+            return
+        if self.run.ended:
             return
         if self._died:
             if not self._was_stopped():
                 self.events.append(RunStopped(self._died))
         elif self.events and not self.calls and not self._has_tokens():
-            self.events.append(RunCompleted(self._output()))
-            self.ended = True
+            self.end("")
 
     def _gather(self, join: str) -> None:
         if self._gathered is None:
@@ -341,44 +387,6 @@ class Turn:
             return None
         trouble = hash_of(value)[1]
         return {"error": {"kind": "result", "message": f"output: {trouble}"}} if trouble else value
-
-
-def hash_of(value: Any) -> tuple[str, str]:
-    """The hash of a value's canonical JSON (32 hexadecimal digits), and why it has none: an
-    expression can make texts and depths that JSON cannot carry.
-    """
-    try:
-        return blake2b(_canonical(value), digest_size=16).hexdigest(), ""
-    except (TypeError, ValueError, RecursionError) as wrong:
-        return "", f"this is not JSON: {wrong}"
-
-
-def backoff_ms(policy: RetryPolicy, failures: int, seed: str) -> int:
-    """The wait after failure number `failures`, in milliseconds: exponential, bounded, and spread
-    over the last fifth by a hash of `seed`, so that many runs do not come back at one moment.
-    """
-    grown = policy.first_ms * policy.factor ** min(failures - 1, 64)
-    wait = min(grown, policy.max_ms, LIMITS.retry_wait_ms)
-    spread = crc32(f"{seed}/{failures}".encode()) / 0xFFFFFFFF
-    return round(wait * (0.8 + 0.2 * spread))
-
-
-def wait_until(value: Any, now: int) -> int:
-    """When a `wait` step ends, from its parameters `{for: duration}` or `{until: moment}`.
-
-    Raises `DurationError`.
-    """
-    length = value.get("for") if isinstance(value, dict) else None
-    moment = value.get("until") if isinstance(value, dict) else None
-    if isinstance(length, str) and moment is None:
-        until = now + parse_duration_ms(length)
-    elif isinstance(moment, str) and length is None:
-        until = max(now, parse_moment_ms(moment))
-    else:
-        raise DurationError("wait needs `for` (such as 5m) or `until` (a moment), as text")
-    if until - now > LIMITS.wait_ms:
-        raise DurationError(f"the wait passes wait_ms ({LIMITS.wait_ms})")
-    return until
 
 
 def _bounded(error: Error) -> Error:

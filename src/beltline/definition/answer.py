@@ -26,7 +26,7 @@ _WAIT_KEYS = ("output", "document")
 _CHALLENGES = ("meta", "slack")
 _STATUSES = frozenset((*range(200, 207), 301, 302, 303, 307, 308))
 # What the server sets by itself, or another key of the source's file does.
-_NOT_OWN = frozenset(
+NOT_OWN = frozenset(
     ("connection", "content-length", "content-encoding", "date", "keep-alive", "server", "trailer",
      "transfer-encoding", "upgrade", "vary")
 )  # fmt: skip
@@ -94,7 +94,7 @@ def _read_headers(report: Report, value: Any, above: Place) -> dict[str, Templat
         small = name.lower()
         if not is_header_name(name):
             report.error((*at, name), f'"{name[:100]}" cannot name a header', of_key=True)
-        elif small in _NOT_OWN or small.startswith("access-control-"):
+        elif small in NOT_OWN or small.startswith("access-control-"):
             report.error((*at, name), f"the header {small} is not the answer's to set", of_key=True)
         elif small in headers:
             report.error((*at, name), f"the header {small} stands twice", of_key=True)

@@ -48,7 +48,10 @@ def _ways(start: tuple[str, ...], steps: Mapping[str, ReadStep], ids: list[str])
             next=group(read.step.next),
             outcomes=tuple(group(outcome) for outcome in read.outcomes),
             on_error=group(read.step.on_error),
-            is_fixed=read.step.routing is None and not read.step.on_error,
+            on_timeout=group(read.step.on_timeout),
+            is_fixed=read.step.routing is None
+            and not read.step.on_error
+            and not read.step.on_timeout,
         )
         for read in steps.values()
     ]

@@ -28,8 +28,9 @@ from beltline.definition.shape import (
 
 STEP_KEYS = (
     "id", "title", "module", "subsystem", "connection", "with", "prev", "condition", "match",
-    "next", "on_error", "retry", "timeout", "max_visits",
+    "next", "on_error", "on_timeout", "retry", "timeout", "max_visits",
 )  # fmt: skip
+WAITS_FOR_OTHERS = frozenset(("wait-event@1", "approve@1"))  # steps that may have `on_timeout`
 RESERVED_IDS = frozenset(("request", "meta", "item", "parent"))
 
 
@@ -96,6 +97,7 @@ def read_step(context: StepContext, data: dict[str, Any], id: str, place: Place)
         next=read_targets(context, data, "next", place),
         prev=read_targets(context, data, "prev", place),
         on_error=read_targets(context, data, "on_error", place),
+        on_timeout=_read_on_timeout(context, data, entry, place),
         connection=_read_connection(context, data, module, entry, place),
         retry=policy.retry,
         timeout_ms=policy.timeout_ms,
@@ -123,6 +125,32 @@ def read_targets(
         )
     check_targets(context, names)
     return tuple(dict.fromkeys(name for name, _ in names))
+
+
+def _read_on_timeout(
+    context: StepContext, data: dict[str, Any], entry: ModuleEntry | None, place: Place
+) -> tuple[str, ...]:
+    """Where a step leads that waits for something from outside, when its time is over."""
+    targets = read_targets(context, data, "on_timeout", place)
+    if "on_timeout" not in data or entry is None:
+        return targets
+    at, given = (*place, "on_timeout"), data.get("with")
+    if entry.pinned not in WAITS_FOR_OTHERS:
+        names = " and ".join(sorted(name.partition("@")[0] for name in WAITS_FOR_OTHERS))
+        context.report.error(
+            at,
+            f"on_timeout is for steps that wait for something from outside: {names}",
+            "What follows a call that failed is `on_error`.",
+            of_key=True,
+        )
+    elif not isinstance(given, dict) or "within" not in given:
+        context.report.error(
+            at,
+            "on_timeout is never reached: the step waits for as long as it takes",
+            "Add `within: LENGTH OF TIME` to its `with`.",
+            of_key=True,
+        )
+    return targets
 
 
 def check_targets(context: StepContext, names: list[tuple[str, Place]]) -> None:

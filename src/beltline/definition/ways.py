@@ -22,12 +22,14 @@ class Exits(msgspec.Struct, frozen=True):
     next: Group
     outcomes: tuple[Group, ...]
     on_error: Group
+    on_timeout: Group
     is_fixed: bool
 
     @property
     def groups(self) -> list[Group]:
         """All groups that name a step."""
-        return [group for group in (self.next, *self.outcomes, self.on_error) if group]
+        every = (self.next, *self.outcomes, self.on_error, self.on_timeout)
+        return [group for group in every if group]
 
 
 class Ways:

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from beltline.core.child import Child
 from beltline.core.decide import advance, awaited, decide
 from beltline.core.events import Journal, StepCompleted
 from beltline.core.inputs import (
@@ -26,6 +27,7 @@ from beltline.core.inputs import (
     Answered,
     AttemptFailed,
     Cancel,
+    ChildBegun,
     Input,
     Parked,
     Recovered,
@@ -33,13 +35,16 @@ from beltline.core.inputs import (
     Start,
     TimePassed,
     decode_message,
+    encode_message,
 )
 from beltline.core.inputs import Message as Said
 from beltline.core.limits import Limits
 from beltline.core.run import Run, Status, new_run, replay
+from beltline.core.visit import Awaited
+from beltline.engine.children import Children
 from beltline.engine.committer import Committer
 from beltline.engine.dispatcher import Dispatcher
-from beltline.engine.ids import id_of
+from beltline.engine.ids import id_of, key_of
 from beltline.engine.loader import Loader
 from beltline.engine.moving import Moving, MovingRuns, Timers
 from beltline.engine.ports import (
@@ -51,8 +56,10 @@ from beltline.engine.ports import (
 )
 from beltline.engine.records import (
     Acceptance,
+    Expectation,
     JournalRow,
     Message,
+    NewMessage,
     NewRun,
     RunChange,
     StoredRun,
@@ -81,9 +88,11 @@ class Belt:
         timers: Timers,
         clock: Clock,
         loader: Loader,
+        children: Children,
         report: Report,
         limits: Limits,
     ) -> None:
+        self._children = children
         self._mailbox = mailbox
         self._committer = committer
         self._dispatcher = dispatcher
@@ -144,7 +153,8 @@ class Belt:
         if submitted.process is None:
             work.newcomers.append(Newcomer(submitted, Acceptance(request), None, []))
             return
-        if self._loader.has_backlog or not self._runs.room():
+        must_queue = submitted.process.starts_runs  # a repeat must not leave children behind
+        if must_queue or self._loader.has_backlog or not self._runs.room():
             # Requests that already wait in the store go first.
             queued = NewRun(request.key, submitted.version_id, "moving", now, owned=False)
             work.newcomers.append(Newcomer(submitted, Acceptance(request, queued), None, []))
@@ -269,7 +279,7 @@ class Belt:
         rows: list[JournalRow] = []
         calls: list[Dispatched] = []
         pending: list[Input] = [input]  # grows while it is worked off
-        bytes_before = run.document_bytes
+        bytes_before, answer_before = run.document_bytes, run.answer
         for one in pending:
             decision = decide(run, one, now)
             events = decision.events
@@ -277,6 +287,12 @@ class Belt:
                 continue
             rows.append(JournalRow(run.key, run.seq, Journal.encode(now, events)))
             advance(run, decision)
+            for (step, visit), from_outside in decision.awaits.items():
+                self._note_awaited(run.key, step, visit, from_outside, now)
+            for child in decision.children:
+                pending.extend(self._begin_child(child, now, may_call=may_call))
+            for id, message in decision.messages:
+                self._tell_run(id, message, now)
             if type(events[0]) is StepCompleted:
                 self.steps_completed += 1
             if not may_call:
@@ -289,7 +305,36 @@ class Belt:
                     calls.append(dispatched)
         self.decisions += len(rows)
         self._runs.grew(run, run.document_bytes - bytes_before)
+        if run.answer is not answer_before:
+            self._committer.gathering.answered.append(run.key)
         return rows, calls
+
+    def _begin_child(self, child: Child, now: int, *, may_call: bool) -> list[Input]:
+        """Starts a child, and gives what its parent hears of it at once."""
+        begun = ChildBegun(child.parent.step, child.parent.visit, child.id)
+        if not may_call:
+            return [msgspec.structs.replace(begun, why_not="its parent is set aside")]
+        made = self._children.begin(child, now)
+        if isinstance(made, ChildBegun):
+            return [made]
+        self._committer.gathering.children.append(made)
+        return [] if child.parent.waits else [begun]
+
+    def _tell_run(self, id: str, message: Said, now: int) -> None:
+        key = key_of(id)
+        assert key is not None  # it is the id of a run
+        body = encode_message(message)
+        self._committer.gathering.messages.append(NewMessage(key, body, now))
+
+    def _note_awaited(
+        self, key: bytes, step: str, visit: int, from_outside: Awaited | None, now: int
+    ) -> None:
+        expectation = None
+        if from_outside is not None:
+            kind, name, event_key = from_outside.kind, from_outside.name, from_outside.key
+            assert kind != "child"  # the end of a child comes by a message
+            expectation = Expectation(key, step, visit, kind, name, event_key, now)
+        self._committer.gathering.awaits[key, step, visit] = expectation
 
     def _settle(self, moving: Moving, changed: bool) -> None:
         """Keeps the run's row and watch true after decisions."""

@@ -82,6 +82,7 @@ class Committer:
         self.gathering = Work()
         self._under_way = Work()
         self.watchers: dict[bytes, list[Reply]] = {}
+        self.senders: dict[bytes, list[Reply]] = {}
         self.commits = 0
         self.trouble = ""  # why the last commit could not be made: FULL, AWAY, or nothing
         self._try_at = 0
@@ -97,13 +98,19 @@ class Committer:
         """
         self.watchers.setdefault(key, []).append(reply)
 
+    def watch_as_sender(self, key: bytes, reply: Reply) -> None:
+        """The same for a sender, which hears it sooner where a step gives it an answer."""
+        self.senders.setdefault(key, []).append(reply)
+        self.watch(key, reply)
+
     def unwatch(self, key: bytes, reply: Reply) -> None:
         """Whoever waited for it has gone."""
-        replies = self.watchers.get(key, [])
-        if reply in replies:
-            replies.remove(reply)
-            if not replies:
-                del self.watchers[key]
+        for watchers in (self.watchers, self.senders):
+            replies = watchers.get(key, [])
+            if reply in replies:
+                replies.remove(reply)
+                if not replies:
+                    del watchers[key]
 
     async def room(self) -> None:
         """Waits while so much has gathered that more would only cost memory."""
@@ -213,11 +220,13 @@ class Committer:
             if newcomer.moving is not None:
                 self._runs.remove(newcomer.moving)
             newcomer.submitted.reply.give(Refused(reason, is_in_doubt))
+        gone = {newcomer.acceptance.request.key for newcomer in work.newcomers}
+        work.awaits = {visit: one for visit, one in work.awaits.items() if visit[0] not in gone}
         work.newcomers = []
 
     def _act(self, work: Work, answers: list[Repeat | None]) -> None:
         calls = work.calls
-        for newcomer, repeat in zip(work.newcomers, answers, strict=True):
+        for newcomer, repeat in zip(work.newcomers, answers, strict=False):
             reply = newcomer.submitted.reply
             if repeat is None:
                 request = newcomer.submitted.request
@@ -235,13 +244,23 @@ class Committer:
         ]
         if ready:
             self._expect(min(ready))
+        if work.children or work.messages or any(work.awaits.values()):
+            # Runs that have begun are ready, and what was kept for others may be in their inboxes.
+            self._expect(self._clock.now())
         if self._doorbell.keeps_order and any(map(_lets_next_go, work.changes.values())):
             self._doorbell.ended()
+        self._tell_others(work)
+        if calls and not self.is_draining:
+            self._transport.dispatch(calls)
+
+    def _tell_others(self, work: Work) -> None:
+        if self.senders:
+            for key in work.answered:
+                for reply in self.senders.pop(key, ()):
+                    reply.give("answered")
         if self.watchers:
             for change in work.changes.values():
                 self._tell_watchers(change)
-        if calls and not self.is_draining:
-            self._transport.dispatch(calls)
 
     def _took_in(self, newcomer: Newcomer) -> None:
         row = newcomer.acceptance.run
@@ -258,6 +277,7 @@ class Committer:
         if row.key in self.watchers and not row.owned and row.ready_at is None:
             for reply in self.watchers.pop(row.key):
                 reply.give(row.status)
+            self.senders.pop(row.key, None)
 
 
 def _lets_next_go(change: RunChange) -> bool:

@@ -47,8 +47,9 @@ class RunView(msgspec.Struct, frozen=True):
 
     `version` is null for a request that its source holds back. `because` says in words why the
     run stands where it stands; `wake_at` (ISO 8601) is when it is looked at next by itself, null
-    where only an answer or a person moves it on. `path` are the steps in order of completion,
-    `journal` is one flat object an event.
+    where only an answer or a person moves it on. `result` is that of a completed run: what its
+    process gives as `output`, or the last completed step's. `path` are the steps in order of
+    completion, `journal` is one flat object an event.
     """
 
     id: str
@@ -59,6 +60,7 @@ class RunView(msgspec.Struct, frozen=True):
     wake_at: str | None
     request: RequestView
     document: dict[str, Any]
+    result: Any
     path: list[str]
     journal: list[dict[str, Any]]
 
@@ -95,6 +97,7 @@ class Inspected(msgspec.Struct, frozen=True):
             wake_at=None if wake_at is None else moment(wake_at),
             request=_request_view(record, self.document),
             document=self.document,
+            result=run.last_result if run is not None and run.ended == "completed" else None,
             path=path_of(self.entries),
             journal=journal_lines(self.entries),
         )

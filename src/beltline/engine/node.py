@@ -14,6 +14,7 @@ from beltline.core.limits import Limits
 from beltline.definition.source import Source
 from beltline.engine.belt import Belt
 from beltline.engine.call_rules import CallRules, NoRules
+from beltline.engine.children import Children
 from beltline.engine.collecting import Collector
 from beltline.engine.committer import Committer
 from beltline.engine.dispatcher import Dispatcher
@@ -151,6 +152,7 @@ class Node:
             timers=self.timers,
             clock=clock,
             loader=self.loader,
+            children=Children(self._processes.newest, limits),
             report=self._report,
             limits=limits,
         )
@@ -172,10 +174,10 @@ class Node:
         self.committer.abandon("this node had lost touch with its store")
         kept = [item for item in self._mailbox.clear() if isinstance(item, Submitted | Barrier)]
         self.dispatcher.forget()
-        watchers, is_draining = self.committer.watchers, self.committer.is_draining
+        before = self.committer
         self._assemble()
-        self.committer.watchers = watchers
-        self.committer.is_draining = self.loader.is_draining = is_draining
+        self.committer.watchers, self.committer.senders = before.watchers, before.senders
+        self.committer.is_draining = self.loader.is_draining = before.is_draining
         self.intake.go_through(self.committer)
         self._mailbox.post(kept)
 
@@ -192,10 +194,21 @@ class Node:
         )
         return [part.run() for part in parts]
 
+    def wake_runs(self) -> None:
+        """Runs may have become ready, and messages may wait: the loader is to look now."""
+        self.loader.expect(self.clock.now())
+        self.loader.ring()
+
     def watch(self, key: bytes) -> Reply:
         """A reply that is given the run's status once it is at rest; ask before it can be."""
         reply = self._new_reply()
         self.committer.watch(key, reply)
+        return reply
+
+    def watch_as_sender(self, key: bytes) -> Reply:
+        """The same for a sender, which hears it sooner where a step gives it an answer."""
+        reply = self._new_reply()
+        self.committer.watch_as_sender(key, reply)
         return reply
 
     def unwatch(self, key: bytes, reply: Reply) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from beltline.core.inputs import Answer, Input
 from beltline.core.turn import Call
 from beltline.engine.buffer_store import BufferStore
+from beltline.engine.event_store import EventStore
 from beltline.engine.limit_store import LimitStore
 from beltline.engine.records import (
     Acceptance,
@@ -65,7 +66,7 @@ class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
 
-class Store(BufferStore, VerdictStore, LimitStore, Protocol):
+class Store(BufferStore, VerdictStore, LimitStore, EventStore, Protocol):
     """Where everything is durable.
 
     Every method that changes something returns only when the change has survived a power loss.
@@ -93,9 +94,8 @@ class Store(BufferStore, VerdictStore, LimitStore, Protocol):
         ...
 
     async def beat(self) -> Beat:
-        """Tells the other nodes that this one lives, and does for nodes that have been silent for
-        longer than their lease what `join` does for those that are gone. Who was silent is told by
-        the store's own clock. To be called several times in each lease.
+        """Tells the other nodes that this one lives, and does what `join` does for nodes that were
+        silent for longer than their lease, by the store's own clock. Called often in each lease.
         """
         ...
 

@@ -79,6 +79,30 @@ class RunChange(msgspec.Struct, frozen=True):
     owned: bool
 
 
+class Expectation(msgspec.Struct, frozen=True):
+    """What a visit of a run waits for from outside, since `at`: an event of this `name` and
+    `event_key`, or a person's decision on what has the title `name`. It is one thing at a time.
+    """
+
+    key: bytes
+    step: str
+    visit: int
+    kind: Literal["event", "approval"]
+    name: str
+    event_key: str
+    at: int
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    """A message of one run for another, as `Store.post` takes it: nothing happens where there is no
+    such run.
+    """
+
+    key: bytes
+    body: bytes
+    at: int
+
+
 class Acceptance(msgspec.Struct, frozen=True):
     """A request, with its run where it is released at once, and the run's first journal rows where
     the accepting node moves it itself.
@@ -115,13 +139,18 @@ class Acceptance(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct):
     """All that one transaction makes durable, or nothing of it.
 
-    Rows and changes of a run whose acceptance turns out to be a repeat are dropped with it.
+    Rows, changes and expectations of a run whose acceptance turns out to be a repeat are dropped
+    with it. To the visits `awaited_no_more` (run, step, visit) nothing is given from here on; what
+    is `awaited` takes the oldest event that was kept for it, if there is one.
     """
 
     acceptances: list[Acceptance] = []
     journal: list[JournalRow] = []
     changes: list[RunChange] = []
     messages_done: list[int] = []
+    awaited: list[Expectation] = []
+    awaited_no_more: list[tuple[bytes, str, int]] = []
+    messages: list[NewMessage] = []
 
 
 class Repeat(msgspec.Struct, frozen=True):

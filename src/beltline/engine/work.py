@@ -10,8 +10,10 @@ from beltline.engine.ports import Dispatched, Reply
 from beltline.engine.records import (
     Acceptance,
     Batch,
+    Expectation,
     JournalRow,
     Message,
+    NewMessage,
     NewRequest,
     RunChange,
     StoredRun,
@@ -78,7 +80,18 @@ class Newcomer(msgspec.Struct):
 class Work:
     """One commit's worth of decisions, in order."""
 
-    __slots__ = ("barriers", "calls", "changes", "journal", "messages_done", "newcomers")
+    __slots__ = (
+        "answered",
+        "awaits",
+        "barriers",
+        "calls",
+        "changes",
+        "children",
+        "journal",
+        "messages",
+        "messages_done",
+        "newcomers",
+    )
 
     def __init__(self) -> None:
         self.newcomers: list[Newcomer] = []
@@ -87,6 +100,11 @@ class Work:
         self.messages_done: list[int] = []
         self.calls: list[Dispatched] = []
         self.barriers: list[Barrier] = []
+        # What visits (run, step, visit) wait for from outside; None: no more.
+        self.awaits: dict[tuple[bytes, str, int], Expectation | None] = {}
+        self.children: list[Acceptance] = []  # runs that other runs start
+        self.messages: list[NewMessage] = []
+        self.answered: list[bytes] = []  # runs whose senders have their answer
 
     def __len__(self) -> int:
         rows = len(self.newcomers) + len(self.journal) + len(self.changes)
@@ -95,8 +113,11 @@ class Work:
     def batch(self) -> Batch:
         """What the store is to make durable."""
         return Batch(
-            [newcomer.acceptance for newcomer in self.newcomers],
+            [*(newcomer.acceptance for newcomer in self.newcomers), *self.children],
             self.journal,
             list(self.changes.values()),
             self.messages_done,
+            [one for one in self.awaits.values() if one is not None],
+            list(self.awaits),
+            self.messages,
         )

@@ -10,6 +10,9 @@ from tests.simulation.record import Fact, Record
 DEFAULT_RETRY = {"attempts": 5, "first": "1s", "factor": 2, "max": "300s"}
 
 
+WAITS = ("wait-event", "approve", "call", "for-each")  # what they wait for fails once
+
+
 def check(record: Record) -> Iterator[str]:
     """Counts in every journal."""
     for key, facts in record.journals().items():
@@ -51,7 +54,8 @@ def _of_failure(fact: Fact, failures: int, step: dict[str, Any]) -> Iterator[str
     retry = DEFAULT_RETRY | step.get("retry", {})
     if fact.failures != failures:
         yield f"{fact.step}: failure {failures} is called number {fact.failures}"
-    may_retry = failures < retry["attempts"] and fact.error["kind"] not in ("reject", "input")
+    is_final = fact.error["kind"] in ("reject", "input") or step["module"] in WAITS
+    may_retry = failures < retry["attempts"] and not is_final
     if (fact.then == "retry") != may_retry:
         yield f"{fact.step}: after failure {failures} of {retry['attempts']} comes {fact.then}"
     if fact.then == "retry":

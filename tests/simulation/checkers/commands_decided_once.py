@@ -20,6 +20,10 @@ def check(record: Record) -> Iterator[str]:
         for key in departure.keys if departure.message == "cancel" else ():
             least, most = asked.get((key, "cancel"), (0, 0))
             asked[key, "cancel"] = (least + (key in record.statuses), most + 1)
+    children = {key for key, request in record.requests.items() if b"parent" in request.meta}
+    for key in children:  # whose parents cancel them, once at most
+        least, most = asked.get((key, "cancel"), (0, 0))
+        asked[key, "cancel"] = (least, most + 1)
     for (key, kind), (least, most) in asked.items():
         told = len({fact.row for fact in journals.get(key, ()) if _tells_of(fact) == kind})
         if not least <= told <= most:
@@ -37,6 +41,9 @@ def _tells_of(fact: Fact) -> str:
         return str(fact.command)
     if fact.name == "run-cancelled":
         return "cancel"
+    is_object = fact.name == "step-completed" and isinstance(fact.result, dict)
+    if is_object and "approved" in fact.result:
+        return "resolve"
     if fact.name == "step-skipped":
         return "skip"
     if fact.name == "step-left":

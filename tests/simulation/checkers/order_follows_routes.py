@@ -116,6 +116,8 @@ class Walk:
         if step["module"] == "stop" and fact.name == "step-completed":
             self.halted = True
         expected = [] if self.halted else self._onwards(step)
+        if fact.name == "step-completed" and fact.result == {"timed_out": True}:
+            expected = step["on_timeout"]
         self._expect(fact.to == expected, f"{fact.step} led to {fact.to}, not {expected}")
         self._arrive(fact.to)
 
@@ -174,7 +176,7 @@ class Walk:
         frontier = [id]
         while frontier:
             step = self.steps[frontier.pop()]
-            ways = [*step.get("next", ()), *step.get("on_error", ())]
+            ways = [*step.get("next", ()), *step.get("on_error", ()), *step.get("on_timeout", ())]
             ways += _targets(step.get("condition", ()))
             for target in ways:
                 if target not in seen:

@@ -49,6 +49,7 @@ from beltline.sources.reception import Reception
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
+from tests.unit.catalog.shipped import SHIPPED
 
 NOW = 1_764_000_000_000  # 24 November 2025, in Unix ms
 
@@ -60,6 +61,7 @@ steps:
   - {id: judge, module: judge, with: {verdict: "{{ request.verdict }}"}, next: [tell]}
   - {id: tell, module: echo, with: {score: "{{ judge.score }}"}}
 """
+ENGINE_STEPS = [one for one in SHIPPED.values() if one.handler is None]
 FORM = "source: form\nkind: webhook\nprocess: lead\nverify: none\n"
 
 
@@ -275,9 +277,8 @@ async def running_stage(
     """
     real = await open_store(f"sqlite:///{folder / 'hub.db'}", durable=False)
     store: Any = WatchedStore(real)
-    clock = ManualClock()
-    handlers = {"echo": echo, "judge": judge, **(modules or {})}
-    catalog = Catalog([module(name, handler) for name, handler in handlers.items()])
+    clock, handlers = ManualClock(), {"echo": echo, "judge": judge, **(modules or {})}
+    catalog = Catalog([*(module(*one) for one in handlers.items()), *ENGINE_STEPS])
     transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
@@ -307,6 +308,7 @@ async def running_stage(
         notes=Notes(verdicts, limits),
         vault=Vault(store, clock, b"the key of the tests"),
         test_connection=partial(_tested, connections),
+        link_key=b"a key of the tests",
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}
     await book.publish("lead", LEAD, "yaml", "lead.yaml")

@@ -31,6 +31,11 @@ NEEDS = {
     "POST /api/v1/runs/{id}/cancel": Role.OPERATOR,
     "POST /api/v1/events/answers": Role.PUBLIC,  # its address is signed
     "GET /api/v1/dead-letters": Role.VIEWER,
+    "GET /api/v1/approvals": Role.OPERATOR,
+    "POST /api/v1/runs/{id}/approve": Role.OPERATOR,
+    "POST /api/v1/runs/{id}/reject": Role.OPERATOR,
+    "POST /api/v1/events": Role.OPERATOR,
+    "GET /api/v1/waits": Role.VIEWER,
     "POST /api/v1/dead-letters/retry": Role.OPERATOR,
     "POST /api/v1/dead-letters/skip": Role.OPERATOR,
     "POST /api/v1/dead-letters/cancel": Role.OPERATOR,

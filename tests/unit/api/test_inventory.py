@@ -7,12 +7,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from beltline.engine.breaker import FAILURES
 from beltline.engine.call_rules import CallRule
-from tests.unit.api.stage import Stage
+from tests.unit.api.stage import ENGINE_STEPS, Stage
 
 
 async def test_modules_are_listed_and_shown(stage: Stage) -> None:
     listed = (await stage.ask("GET", "/api/v1/modules")).json()["modules"]
-    assert [one["name"] for one in listed] == ["echo", "judge"]
+    assert [one["name"] for one in listed] == sorted(
+        ["echo", "judge", *(one.name for one in ENGINE_STEPS)]
+    )
     shown = (await stage.ask("GET", "/api/v1/modules/echo")).json()
     assert (shown["name"], shown["version"], shown["effect"]) == ("echo", 1, "idempotent")
     assert shown["config"]["type"] == "object"

@@ -52,7 +52,8 @@ async def test_the_wait_has_its_time_and_then_it_is_202(tmp_path: Path) -> None:
         assert answer.status == 202
         assert "preference-applied" not in answer.headers
         assert "result" not in answer.json()
-        assert stage.hub.node.committer.watchers == {}
+        committer = stage.hub.node.committer
+        assert (committer.watchers, committer.senders) == ({}, {})
 
 
 async def test_a_bounded_number_of_senders_waits(tmp_path: Path) -> None:
@@ -101,13 +102,13 @@ async def test_a_sender_that_is_cut_off_while_it_waits_hears_that_it_was_taken_i
 
     async with running_stage(tmp_path, modules={"echo": never}) as stage:
         waits = asyncio.Event()
-        watch = stage.hub.node.watch
+        watch = stage.hub.node.watch_as_sender
 
         def noted(key: bytes) -> Any:
             waits.set()
             return watch(key)
 
-        monkeypatch.setattr(stage.hub.node, "watch", noted)
+        monkeypatch.setattr(stage.hub.node, "watch_as_sender", noted)
         sending = asyncio.ensure_future(stage.send("form", {}, WAIT))
         await waits.wait()
         stage.hub.node.drain()
@@ -115,3 +116,82 @@ async def test_a_sender_that_is_cut_off_while_it_waits_hears_that_it_was_taken_i
         answer = await sending
         assert answer.status == 202
         assert (await stage.run(answer.json()["run"]))["status"] == "moving"
+
+
+ANSWERS = """
+process: answers
+start: [first, slow]
+steps:
+  - id: first
+    module: respond
+    with:
+      status: 422
+      headers: {Content-Type: text/x-own, Vary: "*", X-Own: "{{ request.name }}"}
+      body: "Hello {{ request.name }}"
+    next: [second]
+  - id: second
+    module: respond
+    with: {body: {second: true}}
+  - id: slow
+    module: slow
+"""
+
+
+async def test_a_sender_that_waits_gets_the_first_answer_that_a_step_gives(
+    tmp_path: Path,
+) -> None:
+    gone_on = asyncio.Event()
+
+    async def slow(config: dict[str, Any], context: Any) -> dict[str, Any]:
+        await gone_on.wait()
+        return {}
+
+    async with running_stage(tmp_path, modules={"slow": slow}) as stage:
+        await stage.hub.processes.publish("answers", ANSWERS, "yaml", "answers.yaml")
+        stage.add_source("source: ask\nkind: webhook\nprocess: answers\nverify: none\n")
+        answer = await stage.send("ask", {"name": "Anna"}, WAIT)
+        assert (answer.status, answer.body) == (422, b"Hello Anna")
+        assert answer.headers["content-type"] == "text/x-own"
+        assert answer.headers["x-own"] == "Anna"
+        assert "vary" not in answer.headers
+        assert answer.headers["preference-applied"] == "wait=10"
+        # The run goes on after it, and nobody is left to be told.
+        committer = stage.hub.node.committer
+        assert (committer.watchers, committer.senders) == ({}, {})
+        run = (await stage.ask("GET", "/api/v1/runs")).json()["runs"][0]
+        assert run["status"] == "moving"
+        gone_on.set()
+        shown = await stage.at_rest(run["id"], "completed")
+        ignored = [line for line in shown["journal"] if line["event"] == "answer-ignored"]
+        assert [line["step"] for line in ignored] == ["second"]
+        assert shown["document"]["second"] == {"answered": False}
+
+
+async def test_a_sender_that_waits_already_hears_an_answer_that_comes_later(
+    tmp_path: Path,
+) -> None:
+    may_answer = asyncio.Event()
+
+    async def slow(config: dict[str, Any], context: Any) -> dict[str, Any]:
+        await may_answer.wait()
+        return {"price": 5}
+
+    text = """
+process: late
+steps:
+  - {id: slow, module: slow, next: [tell]}
+  - {id: tell, module: respond, with: {body: "{{ slow }}"}, next: [rest]}
+  - {id: rest, module: wait, with: {for: 1h}}
+"""
+    async with running_stage(tmp_path, modules={"slow": slow}) as stage:
+        await stage.hub.processes.publish("late", text, "yaml", "late.yaml")
+        stage.add_source("source: ask\nkind: webhook\nprocess: late\nverify: none\n")
+        sending = asyncio.ensure_future(stage.send("ask", {}, WAIT))
+
+        async def is_waiting() -> bool:
+            return bool(stage.hub.node.committer.senders)
+
+        await stage.until(is_waiting)
+        may_answer.set()
+        answer = await sending
+        assert (answer.status, answer.json()) == (200, {"price": 5})

@@ -250,8 +250,9 @@ def test_a_name_with_an_address_and_no_module_takes_and_gives_anything() -> None
         ("greet", Binding(transport="http://[::1"), "write event, or the address of a worker"),
         ("far", Binding(transport=ADDRESS, secret="s3cret"), "write the name of a secret"),
         ("pause", Binding(use="wait", transport=ADDRESS), "run by the engine itself"),
+        ("call", Binding(transport=ADDRESS), "run by the engine itself"),
     ],
 )
 def test_a_binding_that_leads_nowhere_is_refused(name: str, binding: Binding, says: str) -> None:
     with pytest.raises(CatalogError, match=says):
-        Catalog([make("greet"), make("wait")]).bound({name: binding})
+        Catalog([make("greet"), make("wait"), make("call")]).bound({name: binding})

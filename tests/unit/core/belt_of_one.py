@@ -59,6 +59,7 @@ def _step(each: dict[str, Any], ids: list[str]) -> Step:
         next=tuple(each.get("next", ())),
         prev=tuple(each.get("prev", ())),
         on_error=tuple(each.get("on_error", ())),
+        on_timeout=tuple(each.get("on_timeout", ())),
         retry=RetryPolicy(**each.get("retry", {})),
         timeout_ms=each.get("timeout_ms", 30_000),
         max_visits=each.get("max_visits", 1_000),
@@ -70,14 +71,17 @@ class Hand:
     come out the same twice, and to be told whole by the journal.
     """
 
-    def __init__(self, process: Process, request: Any = None) -> None:
+    def __init__(
+        self, process: Process, request: Any = None, meta: dict[str, Any] | None = None
+    ) -> None:
         self.request = request
+        self.meta = {"id": ID} | (meta or {})
         self.run: Run = self._fresh(process)
         self.now = NOON
         self.entries: list[Entry] = []
 
     def _fresh(self, process: Process) -> Run:
-        return new_run(ID, KEY, process, copy.deepcopy(self.request), {"id": ID}, 0)
+        return new_run(ID, KEY, process, copy.deepcopy(self.request), self.meta, 0)
 
     def take(self, input: Input) -> Decision:
         """Decides, checks the laws, and advances."""

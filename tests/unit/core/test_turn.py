@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beltline.core.backoff import backoff_ms
+from beltline.core.canonical import hash_of
 from beltline.core.duration import DurationError
+from beltline.core.engine_steps.wait import wait_until
 from beltline.core.limits import LIMITS
 from beltline.core.model import RetryPolicy
-from beltline.core.turn import backoff_ms, hash_of, wait_until
 
 NOON = 1_700_000_000_000
 

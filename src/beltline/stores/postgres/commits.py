@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-from beltline.engine.records import Batch, NewRequest, Repeat
+from beltline.engine.records import Batch, Expectation, NewRequest, Repeat
 
 COMMIT = (
     "SELECT * FROM beltline.commit_1("
@@ -28,6 +28,9 @@ COMMIT = (
                 *("uuid[]", "integer[]", "bytea[]"),
                 *("uuid[]", "text[]", "bigint[]", "boolean[]"),
                 "bigint[]",
+                *("uuid[]", "text[]", "integer[]"),
+                *("uuid[]", "text[]", "integer[]", "text[]", "bytea[]", "bytea[]", "bigint[]"),
+                *("uuid[]", "bytea[]", "bigint[]"),
             ),
             1,
         )
@@ -38,6 +41,7 @@ COMMIT = (
 _REQUEST = attrgetter("key", "source", "process", "accepted_at", "body", "meta")
 _RUN = attrgetter("key", "version_id", "status", "ready_at", "owned")
 _ROW = attrgetter("key", "seq", "entry")
+_MESSAGE = attrgetter("key", "body", "at")
 _CHANGE = attrgetter("key", "status", "ready_at", "owned")
 
 
@@ -66,7 +70,16 @@ def arguments(batch: Batch) -> list[Any]:
         *columns(map(_ROW, (*rows, *batch.journal)), 3),
         *columns(map(_CHANGE, changes), 4),
         batch.messages_done,
+        *columns(batch.awaited_no_more, 3),
+        *columns(map(awaited_columns, batch.awaited), 7),
+        *columns(map(_MESSAGE, batch.messages), 3),
     ]
+
+
+def awaited_columns(one: Expectation) -> tuple[Any, ...]:
+    """What a visit waits for."""
+    name, key = encoded(one.name), encoded(one.event_key)
+    return (one.key, one.step, one.visit, one.kind, name, key, one.at)
 
 
 def held_columns(request: NewRequest) -> tuple[Any, ...]:

@@ -45,6 +45,7 @@ from beltline.stores.postgres import commits, listing, partitions, reading, stat
 from beltline.stores.postgres.address import Address
 from beltline.stores.postgres.buffers import BufferCalls
 from beltline.stores.postgres.commits import encoded
+from beltline.stores.postgres.events import EventCalls
 from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
 from beltline.stores.postgres.limits import LimitCalls
 from beltline.stores.postgres.listener import Listener
@@ -65,7 +66,7 @@ TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
 
-class PostgresStore(BufferCalls, VerdictCalls, LimitCalls):
+class PostgresStore(BufferCalls, VerdictCalls, LimitCalls, EventCalls):
     """Fulfils `engine.ports.Store`. Made by `open_postgres`, which brings the schema up to date."""
 
     def __init__(self, address: Address, sharing: Sharing, schema: Schema) -> None:

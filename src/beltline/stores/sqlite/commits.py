@@ -15,6 +15,7 @@ from beltline.engine.records import (
     Repeat,
     RunChange,
 )
+from beltline.stores.sqlite import events, inbox
 from beltline.stores.sqlite.lines import hold, move_lines_on
 from beltline.stores.sqlite.many_rows import ManyRows, blobs, integers
 
@@ -73,6 +74,7 @@ def commit(db: apsw.Connection, batch: Batch) -> list[Repeat | None]:
     for acceptance in batch.acceptances:
         acceptance.check()
     journal, changes = batch.journal, batch.changes
+    refused: set[bytes] = set()
     try:
         answers = accept(db, batch.acceptances) if batch.acceptances else []
         if any(answers):
@@ -91,6 +93,11 @@ def commit(db: apsw.Connection, batch: Batch) -> list[Repeat | None]:
         ) from error
     if batch.messages_done:
         db.execute(DELETE_MESSAGES, (integers(batch.messages_done),))
+    if batch.awaited_no_more:
+        awaited = [one for one in batch.awaited if one.key not in refused]
+        events.settle(db, batch.awaited_no_more, awaited)
+    for message in batch.messages:
+        inbox.tell(db, message)
     if changes:
         change_runs(db, changes)
         move_lines_on(db, [(change.key, change.status, change.owned) for change in changes])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from beltline.engine.ports import NotFound
-from beltline.engine.records import Message
+from beltline.engine.records import Message, NewMessage
 
 # Tells whether there is such a run, and makes it ready unless it is owned.
 WAKE = (
@@ -30,6 +30,13 @@ def post(db: apsw.Connection, key: bytes, body: bytes, at: int) -> int:
         raise NotFound("there is no such run")
     db.execute(ADD_MESSAGE, (key, at, body))
     return db.last_insert_rowid()
+
+
+def tell(db: apsw.Connection, message: NewMessage) -> None:
+    """A message of one run for another, in the commit of the one."""
+    db.execute(WAKE, (message.at, message.key))
+    if db.changes():
+        db.execute(ADD_MESSAGE, (message.key, message.at, message.body))
 
 
 def messages_after(db: apsw.Connection, id: int, limit: int) -> list[Message]:

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from beltline.engine.event_store import EventTaken, ExpectationFilter, OutsideEvent
 from beltline.engine.limit_store import Ask, Drawn, Rule
 from beltline.engine.records import (
     Acceptance,
@@ -18,6 +19,7 @@ from beltline.engine.records import (
     Beat,
     Claimed,
     Collection,
+    Expectation,
     Format,
     HeldCount,
     HeldFilter,
@@ -41,6 +43,7 @@ from beltline.stores.sqlite import (
     buffers,
     claims,
     commits,
+    events,
     inbox,
     memory,
     processes,
@@ -240,6 +243,17 @@ class SqliteStore:
 
     async def purge_verdicts(self, before: int, most: int, limit: int) -> int:
         return await self._write(verdict_rows.purge, before, most, limit)
+
+    # Events from outside
+
+    async def give_event(self, event: OutsideEvent) -> EventTaken:
+        return await self._write(events.give, event)
+
+    async def expectations(self, filter: ExpectationFilter, limit: int) -> list[Expectation]:
+        return await self._read(events.expectations, filter, limit)
+
+    async def purge_events(self, now: int, limit: int) -> int:
+        return await self._write(events.purge, now, limit)
 
     # What all nodes share
 

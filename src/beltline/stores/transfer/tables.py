@@ -69,6 +69,12 @@ TABLES = (
     Table("due", ("source", "at", "remaining")),
     Table("identity", ("source", "identity", "until", "key", "body_hash"), key=2),
     Table("inbox", ("id", "run", "at", "body"), at_once=64),
+    Table("awaited", ("run", "step", "visit", "kind", "name", "key", "at"), key=3),
+    Table(
+        "event",
+        ("id", "name", "key", "at", "keep_until", "forget_at", "hash", "runs", "body"),
+        at_once=64,
+    ),
     Table("allowance", ("name", "last_at", "every_ms")),
     Table("allowance_use", ("name", "at", "uses"), key=3),
     Table("firing", ("schedule", "due_at")),

@@ -154,6 +154,34 @@ CREATE TABLE beltline.inbox (
 ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX inbox_by_run ON beltline.inbox (run);
 
+-- What runs wait for from outside. Names and keys may hold any character, which text may not.
+CREATE TABLE beltline.awaited (
+    run uuid NOT NULL,
+    step text NOT NULL,
+    visit integer NOT NULL,
+    kind text NOT NULL,
+    name bytea NOT NULL,
+    key bytea NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (run, step, visit)
+) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX awaited_by_event ON beltline.awaited (name, key) WHERE kind = 'event';
+
+-- Events from outside, by their ids. One that is still kept for a run has its body, the message.
+CREATE TABLE beltline.event (
+    id bytea PRIMARY KEY,
+    name bytea NOT NULL,
+    key bytea NOT NULL,
+    at bigint NOT NULL,
+    keep_until bigint NOT NULL,
+    forget_at bigint NOT NULL,
+    hash bytea NOT NULL,
+    runs bigint NOT NULL,
+    body bytea
+) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX event_kept ON beltline.event (name, key, at) WHERE body IS NOT NULL;
+CREATE INDEX event_by_end ON beltline.event (forget_at);
+
 -- The uses of a window that still count. `allowance` has one row a name, to be locked, with the
 -- length of the window that it was last counted in.
 CREATE TABLE beltline.allowance (
@@ -410,6 +438,56 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Which lock an event of this name and key is under.
+CREATE FUNCTION beltline.event_lock(name bytea, key bytea) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN hashtext(encode(name, 'hex') || ' ' || encode(key, 'hex')) & 1023;
+
+-- What visits wait for from outside, `n_`: no more, `w_`: from now on. What was kept for these goes to
+-- their runs. Who waits and who brings an event take the same lock, so that neither overlooks the other.
+CREATE FUNCTION beltline.settle_awaited_1(
+    n_run uuid[], n_step text[], n_visit integer[],
+    w_run uuid[], w_step text[], w_visit integer[], w_kind text[],
+    w_name bytea[], w_key bytea[], w_at bigint[], but_not uuid[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    bucket integer;
+    one record;
+    kept record;
+BEGIN
+    FOR bucket IN
+        SELECT DISTINCT beltline.event_lock(name, key) FROM unnest(w_name, w_key) AS w (name, key)
+        ORDER BY 1
+    LOOP
+        PERFORM pg_advisory_xact_lock(hashtext('beltline events'), bucket);
+    END LOOP;
+    DELETE FROM beltline.awaited
+        USING unnest(n_run, n_step, n_visit) AS no_more (run, step, visit)
+        WHERE awaited.run = no_more.run AND awaited.step = no_more.step
+            AND awaited.visit = no_more.visit;
+    FOR one IN
+        SELECT * FROM unnest(w_run, w_step, w_visit, w_kind, w_name, w_key, w_at) WITH ORDINALITY
+            AS w (run, step, visit, kind, name, key, at, number)
+        WHERE run <> ALL (but_not) ORDER BY number
+    LOOP
+        INSERT INTO beltline.awaited (run, step, visit, kind, name, key, at)
+            VALUES (one.run, one.step, one.visit, one.kind, one.name, one.key, one.at);
+        SELECT id, body INTO kept FROM beltline.event
+            WHERE name = one.name AND key = one.key AND body IS NOT NULL AND keep_until > one.at
+                AND one.kind = 'event'
+            ORDER BY at, id LIMIT 1;
+        IF FOUND THEN
+            UPDATE beltline.event SET body = NULL, runs = runs + 1 WHERE id = kept.id;
+            DELETE FROM beltline.awaited
+                WHERE kind = 'event' AND name = one.name AND key = one.key AND run = one.run;
+            INSERT INTO beltline.inbox (token, run, at, body)
+                VALUES (gen_random_uuid(), one.run, one.at, kept.body);
+            -- It may have begun in this commit, and waits already.
+            UPDATE beltline.run SET ready_at = least(coalesce(ready_at, one.at), one.at)
+                WHERE key = one.run AND owner IS NULL;
+        END IF;
+    END LOOP;
+END $$;
+
 -- What one batch of the belt writes: the hot path. `r_`: requests, `h_`: those that are held, `i_`: their
 -- identities (sorted, so that two nodes never wait for each other), `s_`: started runs, `j_`: journal rows, `c_`: changes
 -- of runs, `done`: messages. Gives the requests that were refused since their identity is taken.
@@ -425,7 +503,11 @@ CREATE FUNCTION beltline.commit_1(
     s_key uuid[], s_version_id bigint[], s_status text[], s_ready_at bigint[], s_owned boolean[],
     j_run uuid[], j_seq integer[], j_entry bytea[],
     c_key uuid[], c_status text[], c_ready_at bigint[], c_owned boolean[],
-    done bigint[]
+    done bigint[],
+    n_run uuid[], n_step text[], n_visit integer[],
+    w_run uuid[], w_step text[], w_visit integer[], w_kind text[],
+    w_name bytea[], w_key bytea[], w_at bigint[],
+    m_run uuid[], m_body bytea[], m_at bigint[]
 ) RETURNS TABLE (refused uuid, first uuid, same_body boolean)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -518,6 +600,15 @@ BEGIN
     END IF;
     IF cardinality(done) > 0 THEN
         DELETE FROM beltline.inbox WHERE id = ANY (done);
+    END IF;
+    IF cardinality(n_run) > 0 THEN
+        PERFORM beltline.settle_awaited_1(n_run, n_step, n_visit, w_run, w_step, w_visit, w_kind,
+            w_name, w_key, w_at, turned_away);
+    END IF;
+    IF cardinality(m_run) > 0 THEN
+        PERFORM beltline.post_1(gen_random_uuid(), run, body, at)
+            FROM unnest(m_run, m_body, m_at) WITH ORDINALITY AS told (run, body, at, number)
+            ORDER BY run, number;
     END IF;
 
     IF cardinality(c_key) > 0 THEN
@@ -753,6 +844,41 @@ BEGIN
         PERFORM beltline.wake();
     END IF;
     RETURN posted;
+END $$;
+
+-- Takes an event in, once: to the inbox of every run that waits for it; with none it is kept.
+CREATE FUNCTION beltline.give_event_1(
+    its_id bytea, its_name bytea, its_key bytea, at_ms bigint, its_keep_until bigint,
+    its_forget_at bigint, its_hash bytea, its_body bytea
+) RETURNS TABLE (given bigint, is_repeat boolean, is_same boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    waiting uuid[];
+    which uuid;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('beltline events'), beltline.event_lock(its_name, its_key));
+    PERFORM pg_advisory_xact_lock(hashtext('beltline event ids'), hashtext(encode(its_id, 'hex')));
+    SELECT event.runs, true, event.hash = its_hash INTO given, is_repeat, is_same
+        FROM beltline.event WHERE event.id = its_id AND event.forget_at > at_ms;
+    IF FOUND THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    SELECT coalesce(array_agg(DISTINCT awaited.run ORDER BY awaited.run), '{}') INTO waiting
+        FROM beltline.awaited
+        WHERE awaited.kind = 'event' AND awaited.name = its_name AND awaited.key = its_key;
+    FOREACH which IN ARRAY waiting LOOP
+        PERFORM beltline.post_1(gen_random_uuid(), which, its_body, at_ms);
+    END LOOP;
+    DELETE FROM beltline.awaited
+        WHERE awaited.kind = 'event' AND awaited.name = its_name AND awaited.key = its_key;
+    given := cardinality(waiting);
+    is_repeat := false;
+    is_same := true;
+    DELETE FROM beltline.event WHERE event.id = its_id;
+    INSERT INTO beltline.event (id, name, key, at, keep_until, forget_at, hash, runs, body)
+        VALUES (its_id, its_name, its_key, at_ms, its_keep_until, its_forget_at, its_hash, given,
+            CASE WHEN given = 0 THEN its_body END);
+    RETURN NEXT;
 END $$;
 
 -- How many uses a window has left now. Its row is locked from here to the commit; stamps never go back.

@@ -1,0 +1,74 @@
+"""The keys that only steps of the engine have, as the check of a process sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from beltline.catalog.catalog import Catalog
+from beltline.definition.process import Checked, read_process
+from tests.unit.catalog.shipped import SHIPPED
+from tests.unit.definition.shelf import lines
+
+CATALOG = Catalog(SHIPPED.values())
+HEAD = "process: p\nsteps:\n"
+
+
+def check(steps: str) -> Checked:
+    return read_process(HEAD + steps, name="p", file="p.yaml", modules=CATALOG, connections=None)
+
+
+def test_a_wait_with_both_of_its_ways_checks() -> None:
+    checked = check(
+        "  - {id: w, module: wait-event, with: {name: paid, within: 2d}, on_timeout: [late],"
+        " next: [on]}\n  - {id: on, module: log, with: {message: a}}\n"
+        "  - {id: late, module: log, with: {message: b}}\n"
+    )
+    assert lines(checked.findings) == []
+    assert checked.process is not None
+    assert checked.process.steps["w"].on_timeout == ("late",)
+
+
+@pytest.mark.parametrize(
+    ("step", "finding"),
+    [
+        (
+            "{id: w, module: wait-event, with: {name: paid, within: 2d}, on_timeout: [lat]}",
+            'p.yaml:3:78: no step has the id "lat"',
+        ),
+        (
+            "{id: w, module: wait-event, with: {name: paid}, on_timeout: [late]}",
+            "p.yaml:3:53: on_timeout is never reached: the step waits for as long as it takes",
+        ),
+        (
+            "{id: w, module: wait, with: {for: 2d}, on_timeout: [late]}",
+            "p.yaml:3:44: on_timeout is for steps that wait for something from outside: approve",
+        ),
+        (
+            "{id: w, module: wait-event, with: {nam: paid}}",
+            'p.yaml:3:45: unknown parameter "nam". Did you mean "name"?',
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(step: str, finding: str) -> None:
+    checked = check(f"  - {step}\n  - {{id: late, module: log, with: {{message: a}}}}\n")
+    assert checked.process is None
+    assert any(line.startswith(finding) for line in lines(checked.findings)), checked.findings
+
+
+@pytest.mark.parametrize(
+    ("given", "finding"),
+    [
+        ('process: a, items: "{{ request.lines }}", concurrency: 0', "concurrency"),
+        ("process: a, items: lines", "items"),
+        ("process: a", "items"),
+    ],
+)
+def test_a_run_for_each_of_what_is_no_list_is_told(given: str, finding: str) -> None:
+    checked = check(f"  - {{id: f, module: for-each, with: {{{given}}}}}\n")
+    assert checked.process is None
+    (line,) = lines(checked.findings)
+    assert finding in line
+
+
+def test_a_child_may_read_its_item() -> None:
+    assert lines(check("  - {id: a, module: set, with: {n: '{{ item.n }}'}}\n").findings) == []
