@@ -27,6 +27,7 @@ from beltline.core.inputs import (
     Deferred,
     GoTo,
     Input,
+    Parked,
     Recovered,
     Retry,
     SetAside,
@@ -71,7 +72,7 @@ def _start(turn: Turn, input: Start) -> None:
     turn.arrive(process.start)
 
 
-def awaited(run: Run, input: Answer | Deferred) -> Visit | None:
+def awaited(run: Run, input: Answer | Deferred | Parked) -> Visit | None:
     """The open visit that this answer belongs to; None fences off what came too late."""
     found = run.open.get((input.step, input.visit))
     if found is None or found.attempt != input.attempt:
@@ -105,6 +106,12 @@ def _deferred(turn: Turn, input: Deferred) -> None:
         turn.events.append(StepDeferred(input.step, input.visit, input.attempt, visit.at))
 
 
+def _parked(turn: Turn, input: Parked) -> None:
+    visit = awaited(turn.run, input)
+    if visit is not None and visit.phase == "dispatched":
+        turn.park(visit, input.until, input.reason, was_called=input.was_called)
+
+
 def _time_passed(turn: Turn, input: TimePassed) -> None:
     for visit in turn.run.open.values():
         if visit.phase == "dead" or visit.at > turn.at:
@@ -115,18 +122,21 @@ def _time_passed(turn: Turn, input: TimePassed) -> None:
             turn.fail(step, visit.number, visit.attempt, visit.failures, Error("timeout", text))
         elif visit.phase == "backoff":
             turn.dispatch_again(visit, "retry")
+        elif visit.phase == "parked":
+            turn.dispatch_again(visit, "parked")
         else:
             turn.complete(step, visit.number, visit.attempt, {"until": visit.at}, 24)
 
 
 def _recovered(turn: Turn, input: Recovered) -> None:
     for key, visit in turn.run.open.items():
-        if visit.phase == "dispatched" and key not in input.answered:
+        is_due = visit.phase == "dispatched" or (visit.phase == "parked" and input.wakes)
+        if is_due and key not in input.answered:
             turn.dispatch_again(visit, "recovered")
 
 
 def _set_aside(turn: Turn, input: SetAside) -> None:
-    phases = ("dispatched", "waiting") if input.kind == EXPIRED else ("dispatched",)
+    phases = {"dispatched", "parked"} | ({"waiting"} if input.kind == EXPIRED else set())
     for visit in turn.run.open.values():
         if visit.phase in phases:
             step = turn.run.process.steps[visit.step]
@@ -152,4 +162,5 @@ _RULES: dict[type, Callable[[Turn, Any], None]] = {
     Skip: carry_out,
     GoTo: carry_out,
     Cancel: carry_out,
+    Parked: _parked,
 }

@@ -155,6 +155,19 @@ class RunCancelled(msgspec.Struct, frozen=True, array_like=True, tag="run-cancel
     reason: str
 
 
+class StepParked(msgspec.Struct, frozen=True, array_like=True, tag="step-parked"):
+    """An attempt could not go out, or found nobody: the visit waits until a moment (Unix ms) and is
+    dispatched again. No failure is counted. `was_called` holds where it may have reached a handler.
+    """
+
+    step: str
+    visit: int
+    attempt: int
+    until: int
+    reason: str
+    was_called: bool = False
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -168,6 +181,7 @@ Event = (
     | RunStopped
     | RunCompleted
     | RunCancelled
+    | StepParked
 )
 
 

@@ -43,6 +43,8 @@ def standing(run: Run) -> Standing:
         elif visit.phase == "backoff":
             message = visit.error.message if visit.error else "failed"
             reasons.append(f"{where} is tried again at {moment(visit.at)}: {message}")
+        elif visit.phase == "parked":
+            reasons.append(f"{where} {visit.reason}, until {moment(visit.at)}")
         else:
             reasons.append(f"{where} waits until {moment(visit.at)}")
     for join, count in run.gathered.items():

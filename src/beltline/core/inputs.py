@@ -52,10 +52,12 @@ class TimePassed(msgspec.Struct, frozen=True):
 
 class Recovered(msgspec.Struct, frozen=True):
     """The run was loaded again; answers to its outstanding attempts may be lost, but for those of
-    the visits `answered` (step, number), which are here and are decided on next.
+    the visits `answered` (step, number), which are here and are decided on next. With `wakes` its
+    parked steps are to look again at once: who parked them may have had another clock.
     """
 
     answered: frozenset[tuple[str, int]] = frozenset()
+    wakes: bool = False
 
 
 EXPIRED = "expired"
@@ -104,10 +106,23 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     by: str = ""
 
 
+class Parked(msgspec.Struct, frozen=True):
+    """The dispatcher gives a call back: its connection or module takes none before `until` (Unix
+    ms), for this `reason`. Unless it `was_called`, the attempt has surely reached no handler.
+    """
+
+    step: str
+    visit: int
+    attempt: int
+    until: int
+    reason: str
+    was_called: bool = False
+
+
 Answer = Answered | AttemptFailed
 Command = Retry | Skip | GoTo | Cancel
 Message = Command | SetAside | Answer  # what may come for a run from outside its node
-Input = Start | Deferred | TimePassed | Recovered | Message
+Input = Start | Deferred | Parked | TimePassed | Recovered | Message
 
 encode_message = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode

@@ -24,6 +24,7 @@ from beltline.core.events import (
     StepDeferred,
     StepFailed,
     StepLeft,
+    StepParked,
     StepSkipped,
     StepStarted,
     StepWaiting,
@@ -33,7 +34,7 @@ from beltline.core.model import Process, Step
 
 RETRIED_BY_PERSON = "retried by a person"
 
-Phase = Literal["dispatched", "deferred", "backoff", "waiting", "dead"]
+Phase = Literal["dispatched", "deferred", "backoff", "waiting", "dead", "parked"]
 Status = Literal["cancelled", "stopped", "moving", "parked", "waiting", "completed"]
 VisitKey = tuple[str, int]
 
@@ -41,8 +42,10 @@ VisitKey = tuple[str, int]
 class Visit(msgspec.Struct):
     """One open activation of a step.
 
-    `at` is the deadline of a dispatched or deferred attempt, or when a backoff or a wait ends, in
-    Unix milliseconds; a dead letter has none (0). `input` is resolved once per visit.
+    `at` is the deadline of a dispatched or deferred attempt, or when a backoff, a wait or a parking
+    ends, in Unix milliseconds; a dead letter has none (0). `input` is resolved once per visit.
+    `reason` says why it is parked. `was_called` holds where an earlier attempt may have reached a
+    handler.
     """
 
     step: str
@@ -53,6 +56,8 @@ class Visit(msgspec.Struct):
     at: int
     input: Any
     error: Error | None = None
+    reason: str = ""
+    was_called: bool = False
 
 
 class Run(msgspec.Struct):
@@ -97,7 +102,14 @@ class Run(msgspec.Struct):
             return self.ended
         if self.stopped:
             return "stopped"
-        return "moving" if self.is_moving or not self.started else "waiting"
+        if self.is_moving or not self.started:
+            return "moving"
+        return "parked" if self.is_parked else "waiting"
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether a step waits for a limit or an outage."""
+        return any(visit.phase == "parked" for visit in self.open.values())
 
     @property
     def next_at(self) -> int | None:
@@ -146,6 +158,13 @@ def resolve_input(run: Run, step: Step, document: dict[str, Any], at: int, seq: 
     return step.input.resolve(document, Scope(at, run.id, seq))
 
 
+def may_have_been_called(visit: Visit) -> bool:
+    """Whether the attempts of a visit until now may have reached a handler: all but those that were
+    parked before anything was sent.
+    """
+    return visit.was_called or visit.phase != "parked"
+
+
 def _run_started(run: Run, event: RunStarted, at: int, inputs: dict[VisitKey, Any] | None) -> None:
     run.started = True
     _place(run, event.to)
@@ -158,10 +177,12 @@ def _step_started(
     step = run.process.steps[event.step]
     visit = run.open.get(key)
     if visit is not None:
+        visit.was_called = may_have_been_called(visit)
         visit.attempt = event.attempt
         visit.phase = "dispatched"
         visit.at = at + step.timeout_ms
         visit.error = None
+        visit.reason = ""
         if event.reason == RETRIED_BY_PERSON:
             visit.failures = 0
             run.stopped = any(other.phase == "dead" for other in run.open.values())
@@ -229,6 +250,14 @@ def _step_failed(run: Run, event: StepFailed, at: int, inputs: dict[VisitKey, An
     else:
         del run.open[key]
         _place(run, event.to)
+
+
+def _step_parked(run: Run, event: StepParked, at: int, inputs: dict[VisitKey, Any] | None) -> None:
+    visit = run.open[(event.step, event.visit)]
+    visit.phase = "parked"
+    visit.at = event.until
+    visit.reason = event.reason
+    visit.was_called = visit.was_called or event.was_called
 
 
 def _step_skipped(
@@ -303,4 +332,5 @@ _APPLY: dict[type, Any] = {
     RunStopped: _run_stopped,
     RunCompleted: _run_completed,
     RunCancelled: _run_cancelled,
+    StepParked: _step_parked,
 }

@@ -23,6 +23,7 @@ from beltline.core.events import (
     RunStopped,
     StepCompleted,
     StepFailed,
+    StepParked,
     StepStarted,
     StepWaiting,
 )
@@ -31,7 +32,7 @@ from beltline.core.graph import ready_join
 from beltline.core.limits import LIMITS
 from beltline.core.model import RetryPolicy, Step
 from beltline.core.path import MISSING
-from beltline.core.run import Run, Visit, VisitKey
+from beltline.core.run import Run, Visit, VisitKey, may_have_been_called
 
 WAIT = "wait@1"
 STOP = "stop@1"
@@ -41,13 +42,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Call(msgspec.Struct):
-    """An attempt to be dispatched once its decision is durable. `deadline` is in Unix ms."""
+    """An attempt to be dispatched once its decision is durable. `deadline` is in Unix ms. Where it
+    `is_repeat`, an earlier attempt of the visit may have reached the handler.
+    """
 
     step: Step
     visit: int
     attempt: int
     input: Any
     deadline: int
+    is_repeat: bool = False
 
 
 class Turn:
@@ -167,7 +171,15 @@ class Turn:
         """A further attempt of a visit, with the parameters and the key of its first."""
         step = self._steps[visit.step]
         attempt = visit.attempt + 1
-        self._start_attempt(step, visit.number, attempt, visit.input, reason)
+        is_repeat = may_have_been_called(visit)
+        self._start_attempt(step, visit.number, attempt, visit.input, reason, is_repeat=is_repeat)
+
+    def park(self, visit: Visit, until: int, reason: str, *, was_called: bool) -> None:
+        """An attempt waits for its turn, or for the other side to come back. It is no failure."""
+        until = max(until, self.at + 1)
+        self.events.append(
+            StepParked(visit.step, visit.number, visit.attempt, until, reason, was_called)
+        )
 
     def close(self, key: VisitKey) -> None:
         """The visit's token leaves it."""
@@ -215,6 +227,8 @@ class Turn:
         value: Any,
         reason: str,
         given: dict[str, Any] | None = None,
+        *,
+        is_repeat: bool = False,
     ) -> None:
         digest, trouble = hash_of(value)
         self.events.append(
@@ -232,7 +246,8 @@ class Turn:
         elif step.implementation == STOP:
             self._stop(step, visit, attempt, value)
         else:
-            self.calls.append(Call(step, visit, attempt, value, self.at + step.timeout_ms))
+            deadline = self.at + step.timeout_ms
+            self.calls.append(Call(step, visit, attempt, value, deadline, is_repeat))
 
     def _run_away(self, step: Step, visit: int, attempt: int) -> None:
         text = f"visited more than max_visits ({step.max_visits}) times; is this loop endless?"
