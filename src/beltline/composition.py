@@ -22,7 +22,7 @@ import structlog
 
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
-from beltline.carriage import carriage_of
+from beltline.carriage import Carriage, carriage_of
 from beltline.connections import Connections
 from beltline.definition.finding import Finding
 from beltline.definition.source import Source
@@ -122,15 +122,23 @@ async def running_hub(
         opened.push_async_callback(store.close)
         http = OutgoingClient()
         opened.push_async_callback(http.close)
-        running, transport = _construct(
-            home, files, store, redaction or Redaction(), http, callbacks
+        running, carriage = _construct(
+            home,
+            files,
+            store,
+            redaction or Redaction(),
+            http,
+            callbacks,
+            store_name="" if is_shared(url or home.store_url) else url or home.store_url,
         )
-        opened.push_async_callback(transport.close)
+        opened.push_async_callback(carriage.transport.close)
         await _join(running.node)
         await _load(running.processes)
+        hub = running.hub
         async with (
-            _keeping(running.hub.verdicts, running.ended),
-            _moving(running, transport, home.settings.stopping.grace_s),
+            _keeping(hub.verdicts, running.ended),
+            _moving(running, carriage.transport, home.settings.stopping.grace_s),
+            carriage.receiving(store, hub.catalog, hub.clock, hub.limits, hub.wake_runs),
         ):
             yield running
 
@@ -242,13 +250,25 @@ def _construct(
     redaction: Redaction,
     http: OutgoingClient,
     callbacks: Callbacks,
-) -> tuple[Running, Router]:
+    *,
+    store_name: str,
+) -> tuple[Running, Carriage]:
     limits = home.settings.effective_limits()
     clock = SystemClock()
     mailbox = AsyncioMailbox()
     connections = Connections(files.connections, redaction, home.path)
     blobs = BlobFolder(home.data / "blobs")
-    carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
+    carriage = carriage_of(
+        files,
+        connections,
+        store,
+        mailbox,
+        clock,
+        callbacks,
+        blobs,
+        limits,
+        store_name=store_name,
+    )
     processes = ProcessBook(
         store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )
@@ -287,7 +307,7 @@ def _construct(
         test_connection=lambda name: connections.test(name, http),
     )
     ended = asyncio.get_running_loop().create_future()
-    return Running(hub, node, store, processes, files, redaction, ended), carriage.transport
+    return Running(hub, node, store, processes, files, redaction, ended), carriage
 
 
 def _feeds_of(

@@ -27,7 +27,7 @@ from beltline.home_files import read_home
 from beltline.logs import Redaction
 from beltline.loop import SystemClock
 from beltline.settings import open_home
-from beltline.worker import Worker
+from beltline.worker.http import Worker
 from bitrix24_portal import Portal, PortalSettings, create_app
 from tests.servers.asgi import served
 
