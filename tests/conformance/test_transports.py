@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -13,34 +13,25 @@ from beltline.core.inputs import Answered, AttemptFailed
 from beltline.core.limits import PRODUCTION, Limits
 from beltline.sdk.context import idempotency_key
 from beltline.transports import http, lane
-from tests.conformance.transport_kinds import KINDS, LOCAL, RUN, Stand, queue_stand
-from tests.servers.call_brokers import CARRIERS, BrokerServer
-from tests.servers.wanted import wanted
+from tests.conformance.queue_kinds import Servers, queue_stand, started
+from tests.conformance.transport_kinds import LOCAL, RUN, Stand
+from tests.servers.call_brokers import CARRIERS
 
 Stands = Callable[..., AbstractAsyncContextManager[Stand]]
-pytestmark = pytest.mark.parametrize("kind", KINDS)
+pytestmark = pytest.mark.parametrize("kind", [*LOCAL, *CARRIERS])
 SMALL = msgspec.structs.replace(
     PRODUCTION, result_bytes=2_000, module_answer_bytes=4_000, module_calls=3
 )
 
 
 @pytest.fixture(scope="module")
-def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], BrokerServer]]:
-    """Servers of brokers by their kind, each started when it is first asked for."""
-    with ExitStack() as opened:
-        running: dict[str, BrokerServer] = {}
-
-        def server(kind: str) -> BrokerServer:
-            if kind not in running:
-                folder = tmp_path_factory.mktemp(kind)
-                running[kind] = opened.enter_context(wanted(CARRIERS[kind](folder)))
-            return running[kind]
-
-        yield server
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with started(tmp_path_factory) as servers:
+        yield servers
 
 
 @pytest.fixture
-def stand(kind: str, brokers: Callable[[str], BrokerServer]) -> Stands:
+def stand(kind: str, brokers: Servers) -> Stands:
     """Opens a stand of the kind."""
 
     def opened(limits: Limits = PRODUCTION) -> AbstractAsyncContextManager[Stand]:

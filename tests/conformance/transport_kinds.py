@@ -1,22 +1,20 @@
 """The transports that the conformance suite runs over: one entry a carrier, all with one stand.
 
 A `Stand` has a transport that reaches the handlers of `modules_of`, and says by `Stand.outage` how
-its worker is taken away, if it has one. A further broker is an entry in `tests/servers/call_brokers`.
+its worker is taken away, if it has one. Those of brokers are in `queue_kinds.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from beltline.catalog.catalog import Binding, Catalog
 from beltline.connections import Connections
-from beltline.core.inputs import Deferred, decode_message
+from beltline.core.inputs import Deferred
 from beltline.core.limits import Limits
 from beltline.core.model import Step
 from beltline.core.template import compile_value
@@ -27,19 +25,12 @@ from beltline.engine.ports import Dispatched, Posted
 from beltline.engine.workers import Workers
 from beltline.logs import Redaction
 from beltline.loop import AsyncioMailbox, SystemClock
-from beltline.queues.address import broker_address
-from beltline.queues.broker import PreparedReceiver, call_broker
-from beltline.queues.results import Results
 from beltline.sdk import Config, Context, Logger, Module, Output, Reject, Retry
 from beltline.transports.event import EventTransport, Surroundings
 from beltline.transports.http import HttpTransport, WorkerSurroundings
-from beltline.transports.queue import Destination, QueueSurroundings, QueueTransport
 from beltline.transports.router import Stoppable
-from beltline.worker.calls import WorkerCalls
 from beltline.worker.http import Worker
-from beltline.worker.queue import QueueWorker
 from tests.servers.asgi import served
-from tests.servers.call_brokers import CARRIERS, BrokerServer
 
 RUN = "0198f2a0-0000-7000-8000-000000000001"
 
@@ -341,105 +332,7 @@ def _surroundings() -> Surroundings:
     return Surroundings(OutgoingClient, unused, log, lambda name: None, unused)
 
 
-class _Inbox:
-    """The inbox of the runs: here what comes there is at the belt at once."""
-
-    def __init__(self, mailbox: AsyncioMailbox) -> None:
-        self._mailbox = mailbox
-
-    async def post(self, key: bytes, body: bytes, at: int) -> int:
-        self._mailbox.post([Posted(key, decode_message(body))])
-        return 1
-
-
-@asynccontextmanager
-async def queue_stand(limits: Limits, server: BrokerServer) -> AsyncIterator[Stand]:
-    """The same handlers in a worker behind a broker."""
-    stand = Stand("queue", AsyncioMailbox(), Gate(), SystemClock())
-    stand.defers = True
-    line = QueueLine(server, stand.mailbox, stand.clock, limits)
-    async with AsyncExitStack() as opened:
-        await opened.enter_async_context(line.running())
-        stand.transport = line.transport
-        worker = line.worker(modules_of(stand.gate), (*NAMES, "gone"), limits.module_calls)
-        await opened.enter_async_context(worker.running())
-        opened.push_async_callback(stand.close)
-        await worker.ready()
-        yield stand
-
-
-class QueueLine:
-    """A broker between a hub's transport and workers, with places of its own."""
-
-    def __init__(
-        self, server: BrokerServer, mailbox: AsyncioMailbox, clock: SystemClock, limits: Limits
-    ) -> None:
-        self.address = broker_address(server.address(f"t{os.urandom(6).hex()}"))
-        self.broker = call_broker(self.address, lambda: self.address.connection(""))
-        self.callbacks = Callbacks(os.urandom(32), "http://hub.test")
-        self.workers = Workers()
-        self.inbox: Any = _Inbox(mailbox)
-        self.clock = clock
-        self.limits = limits
-        self.reports: list[str] = []
-        names = (*NAMES, "gone")
-        bindings = {name: Binding(transport=server.address("any")) for name in names}
-        self.catalog = Catalog(modules_of(Gate())).bound(bindings)
-        self.results = self.address.results(self.callbacks.hub_name(""))
-        destination = Destination("broker", self.results, self.address.calls, self.broker.open)
-        report: Callable[..., None] = lambda event, run, reason: self.reports.append(event)  # noqa: E731
-        self.transport = QueueTransport(
-            self.catalog,
-            QueueSurroundings(
-                lambda remote: destination, lambda name: None, self.callbacks, report
-            ),
-            mailbox,
-            clock,
-            limits,
-        )
-
-    def receiver(self) -> Results:
-        """What brings answers to the inbox."""
-        return Results(
-            partial(PreparedReceiver, self.broker, self.results, self.limits.batch),
-            "broker",
-            self.callbacks,
-            self.catalog.invocation,
-            self.inbox,
-            lambda: None,
-            self.workers,
-            self.clock,
-            self.limits,
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Brings answers until the block ends."""
-        task = asyncio.create_task(self.receiver().run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await self.transport.close()
-
-    def worker(
-        self, modules: list[Module[Any, Any]], names: Iterable[str], concurrency: int
-    ) -> QueueWorker:
-        """A worker that does the calls of these names."""
-        calls = WorkerCalls(Catalog(modules), Connections({}, Redaction(), Path()), self.limits)
-        return QueueWorker(
-            calls,
-            self.broker,
-            [self.address.calls(name) for name in names],
-            self.clock,
-            name="the suite 1",
-            concurrency=concurrency,
-        )
-
-
 LOCAL: dict[str, Callable[[Limits], AbstractAsyncContextManager[Stand]]] = {
     "event": event_stand,
     "http": http_stand,
 }
-KINDS = (*LOCAL, *CARRIERS)

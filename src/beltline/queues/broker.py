@@ -17,20 +17,10 @@ from beltline.transports.queue import Post
 KEEP_MS = 86_400_000  # an attempt lasts a day at the most: older calls and answers are of no use
 
 
-class CallPost(Post, Protocol):
-    """A line by which messages are sent, and places made."""
-
-    async def prepare(self, place: str) -> None:
-        """Sees to it that messages can be kept there. What an operator has made stays as it is.
-        Raises `ClientFailed`.
-        """
-        ...
-
-
 class CallBroker(Protocol):
     """A broker that carries calls."""
 
-    async def open(self) -> CallPost:
+    async def open(self) -> Post:
         """Connects. Raises `ClientFailed`."""
         ...
 

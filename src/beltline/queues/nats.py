@@ -19,14 +19,15 @@ from beltline.clients.nats import NatsPublisher
 from beltline.definition.queue import NatsQueue
 from beltline.engine.contract import EVENT_MEDIA
 from beltline.queues.address import BrokerAddress
-from beltline.queues.broker import KEEP_MS, CallPost
+from beltline.queues.broker import KEEP_MS
 from beltline.sdk import ClientFailed, Connection
 from beltline.sources.queue.broker import Broker
 from beltline.sources.queue.nats import NatsBroker
+from beltline.transports.queue import Post
 
 
 class NatsPost(NatsPublisher):
-    """A line by which calls and answers are sent (`queues.broker.CallPost`)."""
+    """A line by which calls and answers are sent (`transports.queue.Post`)."""
 
     async def send(self, place: str, body: bytes, *, id: str) -> None:
         await self.publish(place, body, {"Content-Type": EVENT_MEDIA}, id=id, stream=None)
@@ -62,7 +63,7 @@ class NatsCalls:
         self._address = address
         self._account = account
 
-    async def open(self) -> CallPost:
+    async def open(self) -> Post:
         post = NatsPost()
         await post.open(self._account())
         return post

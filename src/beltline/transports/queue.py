@@ -34,7 +34,13 @@ AWAY_MOST_MS = 30_000
 
 
 class Post(Protocol):
-    """A line to a broker, by which messages are sent."""
+    """A line to a broker, by which messages are sent, and places for them made."""
+
+    async def prepare(self, place: str) -> None:
+        """Sees to it that messages can be kept there. What an operator has made stays as it is.
+        Raises `ClientFailed`.
+        """
+        ...
 
     async def send(self, place: str, body: bytes, *, id: str) -> None:
         """Returns when the broker has confirmed that it keeps the message. Raises `ClientFailed`:
@@ -92,22 +98,25 @@ class Road:
         self._clock = clock
         self._report = report
         self._post: Post | None = None
+        self._prepared: set[str] = set()
         self._opening = asyncio.Lock()
         self._away_since: int | None = None
         self._again_at = 0
         self._trouble = ""
 
-    async def post(self) -> Post:
-        """A line that holds. Raises `ClientFailed`, at once while the broker is known to be
-        away.
+    async def post(self, place: str) -> Post:
+        """A line that holds, to a broker that has the place. Raises `ClientFailed`, at once while
+        the broker is known to be away.
         """
         async with self._opening:
-            if self._post is not None and self._post.is_open():
-                return self._post
-            if self._away_since is not None and self._clock.now() < self._again_at:
-                raise ClientFailed(self._trouble)
-            await self._leave()
-            self._post = await self.to.open()
+            if self._post is None or not self._post.is_open():
+                if self._away_since is not None and self._clock.now() < self._again_at:
+                    raise ClientFailed(self._trouble)
+                await self._leave()
+                self._post = await self.to.open()
+            if place not in self._prepared:
+                await self._post.prepare(place)
+                self._prepared.add(place)
             return self._post
 
     async def lost(self, post: Post) -> None:
@@ -146,6 +155,7 @@ class Road:
 
     async def _leave(self) -> None:
         post, self._post = self._post, None
+        self._prepared.clear()
         if post is not None:
             try:
                 async with asyncio.timeout(SEND_S):
@@ -253,11 +263,11 @@ class QueueTransport:
         if len(event) > most:
             text = f"the event would pass module_event_bytes ({most}): give the step less"
             return failed(call, "limit", text, final=True)
+        place = road.to.place_of(asked.step.implementation.partition("@")[0])
         try:
-            post = await road.post()
+            post = await road.post(place)
         except ClientFailed as away:
             return _parked(road, call, str(away), was_called=False)
-        place = road.to.place_of(asked.step.implementation.partition("@")[0])
         try:
             async with asyncio.timeout(SEND_S):
                 await post.send(place, event, id=os.urandom(16).hex())

@@ -8,8 +8,9 @@ import os
 import structlog
 
 from beltline.engine.ports import Clock
-from beltline.queues.broker import CallBroker, CallPost
+from beltline.queues.broker import CallBroker
 from beltline.sdk import ClientFailed
+from beltline.transports.queue import Post
 
 AGAIN_S = 1.0
 
@@ -26,7 +27,7 @@ class AnswerLine:
     def __init__(self, broker: CallBroker, clock: Clock) -> None:
         self._broker = broker
         self._clock = clock
-        self._post: CallPost | None = None
+        self._post: Post | None = None
         self._opening = asyncio.Lock()
 
     async def send(self, place: str, body: bytes, deadline: int) -> None:
@@ -53,7 +54,7 @@ class AnswerLine:
         if post is not None:
             await post.close()
 
-    async def _opened(self) -> CallPost:
+    async def _opened(self) -> Post:
         async with self._opening:
             if self._post is None or not self._post.is_open():
                 await self.close()
