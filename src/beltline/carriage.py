@@ -7,9 +7,8 @@ Router ──> event: handlers in this process
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import msgspec
@@ -70,26 +69,21 @@ class Carriage(msgspec.Struct):
         wake_runs: Callable[[], None],
     ) -> AsyncIterator[None]:
         """Brings the answers that come by brokers to the inbox, until the block ends."""
-        tasks = []
-        for one in self.brokers.values():
-            results = Results(
-                partial(PreparedReceiver, one.broker, one.results, limits.batch),
-                one.address.shown,
-                self.callbacks,
-                catalog.invocation,
-                store,
-                wake_runs,
-                self.workers,
-                clock,
-                limits,
-            )
-            tasks.append(asyncio.create_task(results.run(), name="results"))
-        try:
+        async with AsyncExitStack() as opened:
+            for one in self.brokers.values():
+                results = Results(
+                    partial(PreparedReceiver, one.broker, one.results, limits.batch),
+                    one.address.shown,
+                    self.callbacks,
+                    catalog.invocation,
+                    store,
+                    wake_runs,
+                    self.workers,
+                    clock,
+                    limits,
+                )
+                await opened.enter_async_context(results.running())
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def carriage_of(

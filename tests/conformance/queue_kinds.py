@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -132,12 +131,8 @@ class QueueLine:
     @asynccontextmanager
     async def running_results(self) -> AsyncIterator[None]:
         """Brings answers until the block ends."""
-        task = asyncio.create_task(self.receiver().run())
-        try:
+        async with self.receiver().running():
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def worker(
         self, modules: list[Module[Any, Any]], names: Iterable[str], concurrency: int

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tests.servers.brokers import nats_server
+from tests.servers.brokers import nats_server, rabbitmq, redis_server
 from tests.servers.daemon import LOOPBACK, Daemon
 
 
@@ -28,4 +28,20 @@ def _nats(folder: Path) -> Iterator[BrokerServer]:
         yield BrokerServer("nats", daemon)
 
 
-CARRIERS: dict[str, Callable[[Path], AbstractContextManager[BrokerServer]]] = {"nats": _nats}
+@contextmanager
+def _rabbitmq(folder: Path) -> Iterator[BrokerServer]:
+    with rabbitmq(folder) as daemon:
+        yield BrokerServer("amqp", daemon)
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[BrokerServer]:
+    with redis_server(folder) as daemon:
+        yield BrokerServer("redis", daemon)
+
+
+CARRIERS: dict[str, Callable[[Path], AbstractContextManager[BrokerServer]]] = {
+    "nats": _nats,
+    "rabbitmq": _rabbitmq,
+    "redis": _redis,
+}

@@ -1,7 +1,8 @@
 """The contract of workers by queue as an AsyncAPI document, made from the code.
 
-It tells authors of workers in other languages, and their generators, where calls wait, what one looks
-like, and where its answer goes. Schemas are those of `engine/contract.py`, `engine/answer_event.py`.
+It tells authors of workers in other languages, and their generators, where calls wait, what one
+looks like, and where its answer goes. The schemas are those of `engine/contract.py` and
+`engine/answer_event.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ CONTRACT_VERSION = "1.0.0"
 _TEMPLATE = "#/components/schemas/{name}"
 _ABOUT = (
     "A worker takes calls of its modules from a broker (NATS JetStream, RabbitMQ or Redis Streams),"
-    " sends the answer to the place that the call names, and then acknowledges the call. What is not"
-    " acknowledged comes again, with the same key and attempt. The page worker-contract tells it in"
-    " words."
+    " sends the answer to the place that the call names, and then acknowledges the call. What is"
+    " not acknowledged comes again, with the same key and attempt. The page worker-contract tells"
+    " it in words."
 )
 
 

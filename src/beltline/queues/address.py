@@ -79,3 +79,8 @@ def broker_address(address: str) -> BrokerAddress:
     where = f"[{host}]" if ":" in host else host
     shown = f"{parts.scheme}://{where}{f':{port}' if port else ''}{parts.path}"
     return BrokerAddress(KINDS[parts.scheme], shown, unquote(parts.username or ""), prefix)
+
+
+def is_results(place: str) -> bool:
+    """Whether answers wait at a place."""
+    return place.split(".")[1] == "results"

@@ -67,10 +67,21 @@ def call_broker(address: BrokerAddress, account: Callable[[], Connection]) -> Ca
     where its library is not installed.
     """
     try:
-        from beltline.queues.nats import NatsCalls  # noqa: PLC0415 - an extra
+        match address.kind:
+            case "nats":
+                from beltline.queues.nats import NatsCalls  # noqa: PLC0415 - an extra
+
+                return NatsCalls(account)
+            case "rabbitmq":
+                from beltline.queues.rabbitmq import RabbitCalls  # noqa: PLC0415 - an extra
+
+                return RabbitCalls(account)
+            case _:
+                from beltline.queues.redis import RedisCalls  # noqa: PLC0415 - an extra
+
+                return RedisCalls(account)
     except ModuleNotFoundError as missing:
         raise ClientFailed(
             f"the library {missing.name} is not installed: pip install 'beltline[{address.kind}]'",
             permanent=True,
         ) from missing
-    return NatsCalls(address, account)

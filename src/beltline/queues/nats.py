@@ -18,7 +18,6 @@ from beltline.clients.account import words
 from beltline.clients.nats import NatsPublisher
 from beltline.definition.queue import NatsQueue
 from beltline.engine.contract import EVENT_MEDIA
-from beltline.queues.address import BrokerAddress
 from beltline.queues.broker import KEEP_MS
 from beltline.sdk import ClientFailed, Connection
 from beltline.sources.queue.broker import Broker
@@ -59,8 +58,7 @@ class NatsPost(NatsPublisher):
 class NatsCalls:
     """NATS as a broker of calls (`queues.broker.CallBroker`)."""
 
-    def __init__(self, address: BrokerAddress, account: Callable[[], Connection]) -> None:
-        self._address = address
+    def __init__(self, account: Callable[[], Connection]) -> None:
         self._account = account
 
     async def open(self) -> Post:

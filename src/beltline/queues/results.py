@@ -11,7 +11,8 @@ by its attempt when the run decides on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import structlog
@@ -48,7 +49,7 @@ class Inbox(Protocol):
 
 
 class Results:
-    """Brings the answers of one broker to the inbox, for as long as it runs."""
+    """Brings the answers of one broker to the inbox, while `running`."""
 
     def __init__(
         self,
@@ -71,16 +72,28 @@ class Results:
         self._workers = workers
         self._clock = clock
         self._limits = limits
+        self._is_ending = False
 
-    async def run(self) -> None:
-        """Takes answers until it is cancelled. A broker that is away is asked again."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Takes answers until the block ends."""
+        task = asyncio.create_task(self._run(), name="results")
+        try:
+            yield
+        finally:
+            self._is_ending = True  # a library may swallow a cancellation
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        """A broker that is away is asked again."""
         is_told = False
-        while True:
+        while not self._is_ending:
             receiver = self._new_receiver()
             try:
                 await receiver.begin()
                 is_told = False
-                while True:
+                while not self._is_ending:
                     await self._take(receiver, await receiver.receive(self._limits.batch))
             except Exception as trouble:  # noqa: BLE001 - of whichever library; it begins anew
                 if not is_told:
@@ -88,7 +101,8 @@ class Results:
                     is_told = True
             finally:
                 await _end(receiver)
-            await asyncio.sleep(AGAIN_S)
+            if not self._is_ending:
+                await asyncio.sleep(AGAIN_S)
 
     async def _take(self, receiver: Broker, deliveries: list[Delivery]) -> None:
         """Has answers stored, together, and acknowledges them."""

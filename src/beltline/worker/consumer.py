@@ -64,7 +64,8 @@ class Consumer:
                 if not is_told:
                     _log.warning("no calls come", place=self._place, reason=str(trouble))
                     is_told = True
-                await asyncio.sleep(AGAIN_S)
+                if not self.is_stopping:
+                    await asyncio.sleep(AGAIN_S)
             finally:
                 if keeping is not None:
                     keeping.cancel()
@@ -72,6 +73,7 @@ class Consumer:
 
     async def close(self) -> None:
         """Cancels what is here."""
+        self.is_stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -55,6 +55,8 @@ class QueueWorker:
             try:
                 yield
             finally:
+                for consumer in self._consumers:
+                    consumer.is_stopping = True  # a library may swallow a cancellation
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
