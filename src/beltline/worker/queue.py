@@ -104,6 +104,8 @@ class QueueWorker:
 
     async def _told(self, event: CallEvent, left_ms: int) -> bytes | None:
         """The JSON of the answer; None where this worker ends before there is one."""
+        if not left_ms:
+            return problem_bytes("retry", "the call came after its deadline")
         try:
             async with asyncio.timeout(left_ms / 1_000):
                 deadline = self._clock.now() + left_ms
