@@ -35,7 +35,7 @@ demo: $(READY) ## start the hub, a local Bitrix24 portal and a landing page, unt
 
 .PHONY: test
 test: $(READY) ## run the tests (ARGS="-k name" goes to pytest)
-	@$(PYTHON_BIN)/pytest $(ARGS)
+	@scripts/test.sh $(ARGS)
 
 # Each check stands alone (`make check-types`); together they run on two cores, all to their end,
 # so that one run shows all there is to mend.

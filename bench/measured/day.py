@@ -17,11 +17,12 @@ from typing import Any
 
 import asyncpg
 
-from beltline.composition import Running, publish_files, running_hub
+from beltline.composition import Running, running_hub
 from beltline.core.inputs import Cancel, encode_message
 from beltline.core.limits import PRODUCTION
 from beltline.engine.records import HeldFilter
 from beltline.engine.work import Accepted
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from beltline.sources.request import new_request
 from beltline.sources.verification import Received

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from beltline.cli.opening import Opened, opened_store
-from beltline.composition import publish_files, running_hub
+from beltline.composition import running_hub
 from beltline.core.limits import PRODUCTION
 from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
@@ -32,6 +32,7 @@ from beltline.engine.records import (
     NewRun,
     RunFilter,
 )
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from beltline.sources.request import new_request
 from beltline.sources.verification import Received

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from beltline.cli.opening import opened_store
-from beltline.composition import publish_files, running_hub
+from beltline.composition import running_hub
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from bench.measured import process
 from bench.measured.day import Senders

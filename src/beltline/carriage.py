@@ -121,6 +121,7 @@ def carriage_of(
             run_logger,
             connections.get,
             StoredFiles(blobs, limits),
+            connections.clean,
         ),
         mailbox,
         limits,

@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -24,46 +22,38 @@ from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
 from beltline.carriage import Carriage, carriage_of
 from beltline.connections import Connections
-from beltline.definition.finding import Finding
+from beltline.core.limits import Limits
 from beltline.definition.source import Source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.backlogs import Backlogs
 from beltline.engine.buffers import Buffers
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.fresh import Fresh
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Definitions, Node
-from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway, StoreFull
-from beltline.engine.processes import ProcessBook, Refusal
-from beltline.engine.records import Format
+from beltline.engine.ports import Clock, LeaseLost, Store, StoreAway
+from beltline.engine.processes import ProcessBook
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
-from beltline.home_files import DEFINITIONS, HomeFiles, read_home
+from beltline.home_files import HomeFiles, read_home
 from beltline.logs import Redaction, report
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply, SystemClock
-from beltline.settings import Home, Settings, SettingsError, hub_key, secret_reader
+from beltline.reaching import open_waiting, when_reachable
+from beltline.settings import Home, SettingsError, hub_key
 from beltline.sources.door import Door, Feed
 from beltline.sources.feeding import Feeds
 from beltline.sources.feeds import feed_of
+from beltline.sources.notes import Notes
+from beltline.sources.reception import Reception
 from beltline.sources.surroundings import Surroundings as FeedSurroundings
-from beltline.stores import StoreUnreachable, is_shared, open_store
-from beltline.stores.postgres.sharing import DAY_MS, MINUTE_MS, Sharing
+from beltline.stores import is_shared
 from beltline.transports.router import Router
 
 _log = structlog.get_logger()
-_T = TypeVar("_T")
 
-ASK_AGAIN_S = 0.5
 HAND_OVER_S = 3.0
-WAIT_FOR_STORE_S = 60.0
-
-
-def sharing_of(settings: Settings) -> Sharing:
-    """How this node shares a PostgreSQL store."""
-    nodes, retention = settings.nodes, settings.retention
-    partition_ms = round(retention.partition_days * DAY_MS)
-    return Sharing(
-        name=nodes.name,
-        lease_ms=round(nodes.lease_s * 1_000),
-        keep_ms=round(retention.keep_days * DAY_MS),
-        partition_ms=max(MINUTE_MS, partition_ms) if partition_ms else 0,
-    )
+SECRETS_S = 2.0  # after that at the latest a secret that was set elsewhere is known
+ONE_KEY = "put one long random text into the environment of each as BELTLINE_KEY"
 
 
 def buffers_of(files: HomeFiles, store: Store, book: ProcessBook, clock: Clock) -> Buffers:
@@ -111,17 +101,24 @@ async def running_hub(
     if url is None and not home.settings.store.url:
         home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = read_home(home)
-    key = hub_key(
-        home,
-        is_shared=is_shared(url or home.store_url),
-        has_workers=bool(files.catalog.remotes()),
-    )
-    callbacks = Callbacks(key, home.settings.server.url or own_url)
+    is_one_of_many = is_shared(url or home.store_url)
+    key = hub_key(home, is_shared=is_one_of_many)
+    if key is None and is_one_of_many and files.catalog.remotes():
+        raise SettingsError(
+            f"workers answer any of the nodes that share this store, so these sign with one key:"
+            f" {ONE_KEY}"
+        )
+    callbacks = Callbacks(key or os.urandom(32), home.settings.server.url or own_url)
     async with AsyncExitStack() as opened:
-        store = await _open(home, url or home.store_url, durable=durable)
+        store = await open_waiting(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
         http = OutgoingClient()
         opened.push_async_callback(http.close)
+        clock = SystemClock()
+        vault = Vault(store, clock, key)
+        await when_reachable(vault.load)
+        if key is None and vault.names():
+            raise SettingsError(f"this store keeps secrets, and this node has no key: {ONE_KEY}")
         running, carriage = _construct(
             home,
             files,
@@ -129,51 +126,47 @@ async def running_hub(
             redaction or Redaction(),
             http,
             callbacks,
-            store_name="" if is_shared(url or home.store_url) else url or home.store_url,
+            vault,
+            clock,
+            store_name="" if is_one_of_many else url or home.store_url,
         )
         opened.push_async_callback(carriage.transport.close)
         await _join(running.node)
         await _load(running.processes)
         hub = running.hub
         async with (
-            _keeping(hub.verdicts, running.ended),
+            _beside(hub, running.ended),
             _moving(running, carriage.transport, home.settings.stopping.grace_s),
             carriage.receiving(store, hub.catalog, hub.clock, hub.limits, hub.wake_runs),
         ):
             yield running
 
 
-async def _open(home: Home, url: str, *, durable: bool) -> Store:
-    """Opens the store. A database that does not answer is waited for a while: after an outage all
-    of a company starts at once.
-    """
-    sharing = sharing_of(home.settings)
-    until = asyncio.get_running_loop().time() + WAIT_FOR_STORE_S
-    is_told = False
-    while True:
-        try:
-            return await open_store(url, exclusive=True, durable=durable, sharing=sharing)
-        except StoreUnreachable as away:
-            if asyncio.get_running_loop().time() > until:
-                raise
-            if not is_told:
-                _log.warning("waiting for the store", reason=str(away), seconds=WAIT_FOR_STORE_S)
-                is_told = True
-            await asyncio.sleep(ASK_AGAIN_S)
-
-
 @asynccontextmanager
-async def _keeping(verdicts: Verdicts, ended: asyncio.Future[None]) -> AsyncIterator[None]:
-    """Keeps the verdicts of what is refused until the block ends, and then what is left. What the
-    keeper fails of ends the hub, as it would anywhere else.
+async def _beside(hub: Hub, ended: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Does what nobody waits for until the block ends: keeps the verdicts of what is refused, in
+    the end what is left of them, counts what waits, and looks for secrets that were set elsewhere.
+    What fails there ends the hub, as it would anywhere else.
     """
-    keeping = asyncio.create_task(verdicts.run(), name="verdicts")
-    keeping.add_done_callback(lambda done: _tell_end(done, ended))
+    keeping = asyncio.create_task(hub.verdicts.run(), name="verdicts")
+    counting = asyncio.create_task(hub.held_counts.run(), name="held counts")
+    looking = asyncio.create_task(_look_for_secrets(hub.vault), name="secrets")
+    for task in (keeping, counting, looking):
+        task.add_done_callback(lambda done: _tell_end(done, ended))
     try:
         yield
     finally:
-        verdicts.stop()
-        await asyncio.gather(keeping, return_exceptions=True)
+        hub.verdicts.stop()
+        counting.cancel()
+        looking.cancel()
+        await asyncio.gather(keeping, counting, looking, return_exceptions=True)
+
+
+async def _look_for_secrets(vault: Vault) -> None:
+    while True:
+        await asyncio.sleep(SECRETS_S)
+        with suppress(StoreAway):  # what is known stays known
+            await vault.load()
 
 
 @asynccontextmanager
@@ -215,18 +208,6 @@ async def _live(node: Node, tasks: list[asyncio.Task[None]]) -> None:
         tasks = _tasks(node)
 
 
-async def when_reachable(ask: Callable[[], Awaitable[_T]]) -> _T:
-    """What a call of the store gives, however long the store is away or full. It may be asked more
-    than once, and what it asks for may have happened before.
-    """
-    while True:
-        try:
-            return await ask()
-        except (StoreAway, StoreFull) as trouble:
-            _log.warning("the store cannot be used yet", reason=str(trouble))
-            await asyncio.sleep(ASK_AGAIN_S)
-
-
 async def _join(node: Node) -> None:
     """Becomes one of the store's nodes."""
     recovered = await when_reachable(node.join)
@@ -250,13 +231,14 @@ def _construct(
     redaction: Redaction,
     http: OutgoingClient,
     callbacks: Callbacks,
+    vault: Vault,
+    clock: SystemClock,
     *,
     store_name: str,
 ) -> tuple[Running, Carriage]:
     limits = home.settings.effective_limits()
-    clock = SystemClock()
     mailbox = AsyncioMailbox()
-    connections = Connections(files.connections, redaction, home.path)
+    connections = Connections(files.connections, redaction, home.path, vault)
     blobs = BlobFolder(home.data / "blobs")
     carriage = carriage_of(
         files,
@@ -272,17 +254,13 @@ def _construct(
     processes = ProcessBook(
         store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )
-    node = Node(
-        store=store,
-        transport=carriage.transport,
-        definitions=Definitions(processes, files.sources),
-        mailbox=mailbox,
-        clock=clock,
-        entropy=os.urandom,
-        new_bell=partial(AsyncioBell, clock),
-        new_reply=AsyncioReply,
-        report=report,
-        limits=limits,
+    definitions = Definitions(processes, files.sources)
+    node = _node_of(store, carriage.transport, definitions, mailbox, clock, limits)
+
+    verdicts = Verdicts(store, clock, AsyncioBell(clock), report, limits)
+    source_states = Fresh(store.source_state, clock)
+    reception = Reception(
+        store, node.intake, processes.newest, source_states, Backlogs(store, clock)
     )
 
     def wake_runs() -> None:
@@ -298,16 +276,43 @@ def _construct(
         catalog=files.catalog,
         clock=clock,
         limits=limits,
-        secret=_lenient(secret_reader()),
+        secret=_lenient(connections.secret),
+        vault=vault,
         blobs=blobs,
         feeds=Feeds(new_feed, clock, partial(AsyncioBell, clock), redaction.clean),
-        verdicts=Verdicts(store, clock, AsyncioBell(clock), report, limits),
+        verdicts=verdicts,
         callbacks=callbacks,
         workers=carriage.workers,
+        source_states=source_states,
+        reception=reception,
+        held_counts=HeldCounts(store, clock, AsyncioBell(clock)),
+        notes=Notes(verdicts, limits),
         test_connection=lambda name: connections.test(name, http),
     )
     ended = asyncio.get_running_loop().create_future()
     return Running(hub, node, store, processes, files, redaction, ended), carriage
+
+
+def _node_of(
+    store: Store,
+    transport: Router,
+    definitions: Definitions,
+    mailbox: AsyncioMailbox,
+    clock: SystemClock,
+    limits: Limits,
+) -> Node:
+    return Node(
+        store=store,
+        transport=transport,
+        definitions=definitions,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=partial(AsyncioBell, clock),
+        new_reply=AsyncioReply,
+        report=report,
+        limits=limits,
+    )
 
 
 def _feeds_of(
@@ -370,27 +375,3 @@ async def _drain(running: Running, transport: Router, grace_s: float) -> None:
             await running.node.flush()
     except TimeoutError:
         _log.warning("stopped while calls were under way", calls=transport.under_way())
-
-
-async def publish_files(home: Home, processes: ProcessBook) -> list[Finding]:
-    """Publishes the home's process files that differ from their newest version. Gives all
-    findings; a file with errors changes nothing, and its last good version stays.
-    """
-    findings: list[Finding] = []
-    for path in home.files("processes", *DEFINITIONS):
-        findings.extend(await publish_file(path, processes))
-    return findings
-
-
-async def publish_file(path: Path, processes: ProcessBook) -> list[Finding]:
-    """Publishes one process file, if it differs from its newest version."""
-    kind: Format = "json" if path.suffix == ".json" else "yaml"
-    try:
-        text = await asyncio.to_thread(path.read_text, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as wrong:
-        return [Finding(str(path), 1, 1, "error", f"cannot be read: {wrong}")]
-    try:
-        _, warnings = await processes.publish(path.stem, text, kind, str(path))
-    except Refusal as refusal:
-        return refusal.findings
-    return warnings

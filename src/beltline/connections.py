@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from beltline.catalog.connection_tests import Examination, check_connection
 from beltline.definition.connection import ConnectionFile
 from beltline.engine.contract import CalledConnection
+from beltline.engine.vault import Vault
 from beltline.logs import Redaction
 from beltline.sdk import Connection, Http, Secret
 from beltline.settings import SettingsError, secret_reader
@@ -17,18 +19,27 @@ class Connections:
     """The connections of a home with their secrets filled in, as handlers are given them."""
 
     def __init__(
-        self, files: Mapping[str, ConnectionFile], redaction: Redaction, home: Path
+        self,
+        files: Mapping[str, ConnectionFile],
+        redaction: Redaction,
+        home: Path,
+        vault: Vault | None = None,
     ) -> None:
         self._files = files
         self._home = home
         self._redaction = redaction
-        self._secret = secret_reader()
+        self._vault = vault
+        self._secret = secret_reader(vault)
         self._ready: dict[str, Connection] = {}
+        self._changes = 0
 
     def get(self, name: str) -> Connection | None:
         """The connection; None where there is none. Raises `SettingsError` for a secret that is
         not set, which fails the step that needs it and no other.
         """
+        if self._vault is not None and self._vault.changes != self._changes:
+            self._changes = self._vault.changes
+            self._ready.clear()
         ready = self._ready.get(name)
         file = self._files.get(name)
         if ready is not None or file is None:
@@ -49,6 +60,10 @@ class Connections:
         value = self._secret(name)
         self._redaction.add(value)
         return value
+
+    def clean(self, value: Any) -> Any:
+        """`value` without the secrets that were read by now, at any depth."""
+        return self._redaction.clean(value)
 
     async def test(self, name: str, http: Http) -> Examination:
         """Connects as handlers would, and tells what came of it. Raises `LookupError` where there

@@ -6,6 +6,7 @@ is ever whole.
 
 from __future__ import annotations
 
+import base64
 import logging
 import sys
 from collections.abc import Iterable, MutableMapping
@@ -26,9 +27,9 @@ class Redaction:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """From now on, this text is taken out; the longest ones first."""
+        """From now on, this text is taken out, and as base64; the longest ones first."""
         if len(secret) >= _SHORTEST_SECRET and secret not in self._secrets:
-            self._secrets.append(secret)
+            self._secrets += (secret, base64.b64encode(secret.encode()).decode())
             self._secrets.sort(key=len, reverse=True)
 
     def __call__(

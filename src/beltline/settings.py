@@ -20,6 +20,7 @@ import msgspec
 
 from beltline.catalog.catalog import Binding
 from beltline.core.limits import PRODUCTION, Limits
+from beltline.engine.vault import Vault, VaultTrouble
 
 FILE = "beltline.toml"
 BEATS = 5  # in a lease
@@ -152,28 +153,16 @@ def _lay_over(given: dict[str, Any], environment: Mapping[str, str]) -> None:
 
 
 def hub_key(
-    home: Home,
-    *,
-    is_shared: bool,
-    has_workers: bool,
-    environment: Mapping[str, str] = os.environ,
-) -> bytes:
-    """The key that this hub signs with (32 bytes): of `BELTLINE_KEY`, else of the home's file
-    `data/key`, which a hub that calls workers makes where its folder is. Without both it lasts as
-    long as the process.
-
-    Raises `SettingsError` where nodes that share a store call workers, and none is given.
+    home: Home, *, is_shared: bool, environment: Mapping[str, str] = os.environ
+) -> bytes | None:
+    """The key that this hub signs and encrypts with (32 bytes): of `BELTLINE_KEY`, else of the
+    home's file `data/key`, which is made where its folder is. None where there is neither: nodes
+    that share a store have one key, so that it cannot be in the folder of one of them.
     """
     text = environment.get("BELTLINE_KEY", "")
-    if not text and is_shared and has_workers:
-        raise SettingsError(
-            "workers answer any of the nodes that share this store, so these sign with one key: put"
-            " a long random text into the environment of each as BELTLINE_KEY"
-        )
-    file = home.data / "key"
-    if not text and not is_shared and (file.exists() or (has_workers and home.data.is_dir())):
-        text = _kept_key(file)
-    return blake2b((text or secrets.token_hex(32)).encode(), digest_size=32).digest()
+    if not text and not is_shared and home.data.is_dir():
+        text = _kept_key(home.data / "key")
+    return blake2b(text.encode(), digest_size=32).digest() if text else None
 
 
 def _kept_key(file: Path) -> str:
@@ -188,22 +177,33 @@ def _kept_key(file: Path) -> str:
     return file.read_text(encoding="ascii").strip()
 
 
-def secret_reader(environment: Mapping[str, str] = os.environ) -> Callable[[str], str]:
-    """Gives secrets by name, from the environment or from the file that `NAME_FILE` names."""
+def secret_reader(
+    vault: Vault | None = None, environment: Mapping[str, str] = os.environ
+) -> Callable[[str], str]:
+    """Gives secrets by name, from the environment, from the file that `NAME_FILE` names, or from
+    those that the hub keeps. What it gives raises `SettingsError`.
+    """
 
     def read(name: str) -> str:
         value = environment.get(name)
         if value is not None:
             return value
         file = environment.get(f"{name}_FILE")
-        if file is None:
+        if file is not None:
+            try:
+                return Path(file).read_text(encoding="utf-8").rstrip("\n")
+            except (OSError, UnicodeDecodeError) as wrong:
+                raise SettingsError(f"{name}_FILE: {wrong}") from wrong
+        try:
+            value = None if vault is None else vault.get(name)
+        except VaultTrouble as trouble:
+            raise SettingsError(str(trouble)) from trouble
+        if value is None:
             raise SettingsError(
                 f"the secret ${{{name}}} is not set: put it into the environment as {name}, or"
-                f" its file's path as {name}_FILE"
+                f" its file's path as {name}_FILE, or let the hub keep it: beltline secret set"
+                f" {name}"
             )
-        try:
-            return Path(file).read_text(encoding="utf-8").rstrip("\n")
-        except (OSError, UnicodeDecodeError) as wrong:
-            raise SettingsError(f"{name}_FILE: {wrong}") from wrong
+        return value
 
     return read

@@ -275,6 +275,7 @@ class Stream:
                 lambda store: store.put_value(space, name, value, until),
                 lambda store: store.put_value_if_absent(space, name, value, until, now),
                 lambda store: store.value(space, name, now),
+                lambda store: store.values(space, now),
                 lambda store: store.delete_value(space, name, now),
             )
         )

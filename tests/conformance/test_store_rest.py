@@ -308,6 +308,15 @@ async def test_forgetting_tells_whether_there_was_a_value(store: Store) -> None:
     assert await store.value("deals", "a", 0) is None
 
 
+async def test_all_of_a_space_is_read_at_once(store: Store) -> None:
+    await store.put_value("deals", "a", b"1", None)
+    await store.put_value("deals", "ключ ' %", b"2", 100)
+    await store.put_value("deals2", "c", b"3", None)
+    assert await store.values("deals", 99) == {"a": b"1", "ключ ' %": b"2"}
+    assert await store.values("deals", 100) == {"a": b"1"}
+    assert await store.values("none", 0) == {}
+
+
 async def test_purging_removes_expired_values_only(store: Store) -> None:
     for number in range(5):
         await store.put_value("deals", f"{number}", b"0", 100 + number)

@@ -329,7 +329,7 @@ async def _house(stand: Stand, limits: Limits) -> AsyncIterator[_House]:
 def _surroundings() -> Surroundings:
     unused: Any = None  # the modules of the suite ask for nothing outside
     log: Callable[[str, str], Logger] = lambda run, step: unused  # noqa: E731 - its type is told
-    return Surroundings(OutgoingClient, unused, log, lambda name: None, unused)
+    return Surroundings(OutgoingClient, unused, log, lambda name: None, unused, unused)
 
 
 LOCAL: dict[str, Callable[[Limits], AbstractAsyncContextManager[Stand]]] = {

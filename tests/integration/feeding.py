@@ -31,10 +31,11 @@ class WatchedDoor(Door):
         hub = stage.hub
         super().__init__(
             stage.sources[source],
+            hub.reception,
+            hub.firing(stage.sources[source]),
             hub.store,
-            hub.node.intake,
-            hub.processes.newest,
-            hub.holds_back,
+            hub.clock,
+            hub.notes,
             PRODUCTION,
         )
         self.offered: list[Any] = []

@@ -102,6 +102,18 @@ async def test_some_are_dropped_with_a_reason(home: Path) -> None:
     await store.close()
 
 
+def test_requests_are_chosen_by_their_time(home: Path) -> None:
+    # By the test's keys the second came at 2 ms of 1970, and so on.
+    second, third = "1970-01-01T00:00:00.002Z", "1970-01-01T03:00:00.003+03:00"
+    listed = beltline(home, "buffer", "requests", "calls", "--since", third, "--json")
+    assert [row["id"] for row in json.loads(listed)] == [id(3), id(4)]
+    dropped = beltline(home, "buffer", "drop", "calls", "--reason", "old", "--until", second)
+    assert "1 dropped" in dropped
+    released = beltline(home, "buffer", "release", "calls", "--since", third, "--count", "all")
+    assert "2 released" in released
+    assert [row["id"] for row in waiting(home)] == [id(2)]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -111,6 +123,19 @@ async def test_some_are_dropped_with_a_reason(home: Path) -> None:
 )
 def test_what_is_wrong_is_told(home: Path, words: tuple[str, ...], told: str) -> None:
     assert told in beltline(home, "buffer", *words, code=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--since", "2026-11-25T10:00"), "has no offset from UTC"),
+        (("--count", "0"), "'0' is no number from 1 on"),
+        (("--count", "many"), "'many' is no number from 1 on"),
+    ],
+)
+def test_a_wrong_choice_is_told(home: Path, words: tuple[str, ...], told: str) -> None:
+    said = beltline(home, "buffer", "release", "calls", *words, code=2)
+    assert told in " ".join(said.replace("│", " ").split())
 
 
 def test_a_reason_is_needed(home: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import nats
 import pytest
 
-from beltline.composition import Running, publish_files, running_hub
+from beltline.composition import Running, running_hub
 from beltline.engine.inspection import inspect
 from beltline.engine.records import RunFilter
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from tests.integration.feeding import until
 from tests.integration.mailboxes import Postbox, mail

@@ -14,13 +14,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from beltline.api.app import create_app
 from beltline.api.tokens import new_token
-from beltline.composition import Running, publish_files, running_hub
+from beltline.composition import Running, running_hub
 from beltline.core.limits import PRODUCTION
 from beltline.engine.callbacks import Ticket
 from beltline.engine.ids import id_of, key_of
 from beltline.engine.inspection import RunView, inspect
 from beltline.engine.records import NewRequest
 from beltline.engine.work import Accepted
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from tests.servers.asgi import served
 from tests.unit.api.calling import Answered, call

@@ -18,7 +18,7 @@ import pytest
 
 from beltline.catalog.catalog import Catalog
 from beltline.catalog.discovery import installed
-from beltline.composition import publish_files, running_hub
+from beltline.composition import running_hub
 from beltline.connections import Connections
 from beltline.core.limits import PRODUCTION
 from beltline.engine.inspection import inspect
@@ -27,6 +27,7 @@ from beltline.engine.work import Accepted
 from beltline.home_files import read_home
 from beltline.logs import Redaction
 from beltline.loop import SystemClock
+from beltline.publishing import publish_files
 from beltline.queues.address import broker_address
 from beltline.queues.broker import call_broker
 from beltline.settings import open_home

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from beltline.composition import Running, publish_files, running_hub
+from beltline.composition import Running, running_hub
 from beltline.core.inputs import Retry, encode_message
 from beltline.core.run import Status
 from beltline.engine.records import HeldFilter, NewRequest
+from beltline.publishing import publish_files
 from beltline.settings import Home, open_home
 from beltline.stores import open_store
 from beltline.stores.postgres.address import read_address

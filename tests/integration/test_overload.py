@@ -1,6 +1,6 @@
 """Half a minute of ten times more than a process may carry: the short form of the bench's row.
 
-The bounds are wide, since machines of tests are busy. What is lost, refused wrongly, or slower by
+The bounds are wide, since machines of tests are slow. What is lost, refused wrongly, or slower by
 an order shows all the same.
 """
 
@@ -20,6 +20,7 @@ BACKLOG = 2_000
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_an_overload_is_refused_quickly_and_what_was_accepted_is_carried_out(
     tmp_path: Path,

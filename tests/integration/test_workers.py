@@ -17,11 +17,12 @@ from typing import Any, Self
 import aiohttp
 import pytest
 
-from beltline.composition import Running, publish_files, running_hub
+from beltline.composition import Running, running_hub
 from beltline.engine.ids import id_of
 from beltline.engine.inspection import RunView, inspect
 from beltline.engine.records import NewRequest
 from beltline.engine.work import Accepted
+from beltline.publishing import publish_files
 from beltline.settings import open_home
 from tests.integration.test_serve import MODULE
 from tests.servers.daemon import Daemon, own_place, program, running

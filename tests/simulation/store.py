@@ -416,6 +416,18 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
         )
         return value if until is None or until > now else None
 
+    async def values(self, space: str, now: int) -> dict[str, bytes]:
+        def those() -> dict[str, bytes]:
+            begin = joined(space, "")
+            return {
+                name[len(begin) :]: value
+                for name, (value, until) in self._disk.values.items()
+                if name.startswith(begin) and (until is None or until > now)
+            }
+
+        found: dict[str, bytes] = await self._read(those)
+        return found
+
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._write(
             lambda: self._disk.values.__setitem__(joined(space, key), (value, expires_at))

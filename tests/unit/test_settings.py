@@ -47,27 +47,25 @@ def test_a_wrong_binding_is_told(tmp_path: Path, line: str, says: str) -> None:
         read_home(open_home(tmp_path, {}))
 
 
-def key(home: Home, given: str = "", *, is_shared: bool = False, has_workers: bool = True) -> bytes:
+def key(home: Home, given: str = "", *, is_shared: bool = False) -> bytes | None:
     environment = {"BELTLINE_KEY": given} if given else {}
-    return hub_key(home, is_shared=is_shared, has_workers=has_workers, environment=environment)
+    return hub_key(home, is_shared=is_shared, environment=environment)
 
 
 def test_the_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
     home = open_home(tmp_path, {})
-    assert key(home) != key(home)  # there is no folder to keep it in
+    assert key(home) is None  # there is no folder to keep it in
     home.data.mkdir()
-    assert key(home, has_workers=False) != key(home, has_workers=False)
     made = key(home)
-    assert key(home) == key(home, has_workers=False) == made
+    assert made is not None
+    assert key(home) == made
     assert (home.data / "key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in home.data.iterdir()] == ["key"]
 
 
-def test_nodes_that_share_a_store_and_call_workers_are_given_one_key(tmp_path: Path) -> None:
+def test_nodes_that_share_a_store_are_given_one_key(tmp_path: Path) -> None:
     home = open_home(tmp_path, {})
     home.data.mkdir()
-    with pytest.raises(SettingsError, match="BELTLINE_KEY"):
-        key(home, is_shared=True)
-    key(home, is_shared=True, has_workers=False)
+    assert key(home, is_shared=True) is None
     assert not list(home.data.iterdir())  # nothing of a node is on its disk
     assert key(home, "one long text", is_shared=True) == key(home, "one long text")

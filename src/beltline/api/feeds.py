@@ -13,7 +13,7 @@ from beltline.api.problem import Problem, unavailable
 from beltline.core.explanation import moment
 from beltline.definition.schedule import ScheduleWay
 from beltline.engine.ids import id_of
-from beltline.sources.firing import Firing, NoProcess
+from beltline.sources.reception import NoProcess
 
 
 class FeedView(msgspec.Struct, frozen=True):
@@ -74,14 +74,10 @@ async def run_source_now(call: Call[Nothing, Nothing]) -> RunNow:
         raise Problem(
             409, "no-schedule", f"{source.name} is a {source.kind}: only a schedule runs by hand."
         )
-    intake = hub.node.intake
-    if reason := intake.refusal():
+    if reason := hub.node.intake.refusal():
         raise unavailable("not-accepting", f"No request can be accepted now: {reason}.")
-    firing = Firing(
-        source, hub.store, intake.new_key, hub.processes.newest, hub.holds_back, hub.limits
-    )
     try:
-        fired = await firing.fire_now()
+        fired = await hub.firing(source).fire_now()
     except NoProcess as why:
         raise Problem(409, "no-such-process", f"{str(why)[:500]}. Publish it first.") from why
     hub.wake_runs()

@@ -16,7 +16,7 @@ from beltline.api.problem import Problem
 from beltline.api.runs import Moment, PageLength, key_in_query, milliseconds, page_length
 from beltline.core.explanation import moment
 from beltline.engine.buffers import AT_ONCE
-from beltline.engine.ids import id_of, key_of
+from beltline.engine.ids import id_of, key_of, time_of
 from beltline.engine.records import HeldFilter, HeldRequest
 
 Ids = Annotated[list[str], Meta(description="Ids of requests.", min_length=1, max_length=1_000)]
@@ -206,7 +206,7 @@ def _shown(one: HeldRequest) -> WaitingRequest:
     return WaitingRequest(
         id_of(one.key),
         one.process,
-        moment(int.from_bytes(one.key[:6])),
+        moment(time_of(one.key)),
         one.line or None,
         None if one.behind is None else id_of(one.behind),
         one.place,

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from beltline.api.fresh import Fresh
 from beltline.catalog.catalog import Catalog
 from beltline.catalog.connection_tests import Examination
 from beltline.core.limits import Limits
 from beltline.definition.connection import ConnectionFile
 from beltline.definition.source import Source
 from beltline.engine.attachments import BlobStore
-from beltline.engine.backlogs import Backlogs
-from beltline.engine.buffers import Buffers, holds_back
+from beltline.engine.buffers import Buffers
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.fresh import Fresh
 from beltline.engine.held_counts import HeldCounts
 from beltline.engine.node import Node
 from beltline.engine.ports import Clock, Store
 from beltline.engine.processes import ProcessBook
 from beltline.engine.records import TokenRecord
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
 from beltline.sources.door import Door
 from beltline.sources.feeding import Feeds
+from beltline.sources.firing import Firing
 from beltline.sources.notes import Notes
+from beltline.sources.reception import Reception
 
 
 @dataclass(slots=True)
@@ -45,8 +47,10 @@ class Hub:
     `sources` and `connections` may be changed while it runs. `secret` gives the value that a
     source's `${NAME}` stands for, None where it is not set. `blobs` keeps the files of requests,
     `feeds` are those of this node, `verdicts` keeps what became of requests that start nothing,
-    `callbacks` knows the addresses of later answers, `workers` who answered last. `test_connection`
-    connects by the named one; it raises `LookupError` and `NoTest`.
+    `callbacks` knows the addresses of later answers, `workers` who answered last. `source_states`
+    tells which sources a person has paused, `reception` takes requests in, `held_counts` tells how
+    many wait, `vault` keeps secrets. `test_connection` connects by the named one; it raises
+    `LookupError` and `NoTest`.
     """
 
     node: Node
@@ -63,24 +67,17 @@ class Hub:
     verdicts: Verdicts
     callbacks: Callbacks
     workers: Workers
+    source_states: Fresh[dict[str, str]]
+    reception: Reception
+    held_counts: HeldCounts
+    notes: Notes
+    vault: Vault
     test_connection: Callable[[str], Awaitable[Examination]]
     counters: Counters = field(default_factory=Counters)
-    source_states: Fresh[dict[str, str]] = field(init=False)
     tokens: Fresh[dict[bytes, TokenRecord]] = field(init=False)
-    backlogs: Backlogs = field(init=False)
-    held_counts: HeldCounts = field(init=False)
-    notes: Notes = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source_states", Fresh(self.store.source_state, self.clock))
-        object.__setattr__(self, "backlogs", Backlogs(self.store, self.clock))
-        object.__setattr__(self, "held_counts", HeldCounts(self.store, self.clock))
-        object.__setattr__(self, "notes", Notes(self.verdicts, self.limits))
         object.__setattr__(self, "tokens", Fresh(self._load_tokens, self.clock))
-
-    async def holds_back(self, source: Source) -> bool:
-        """Whether the source's requests go into its buffer now, as of the last second."""
-        return holds_back(source, (await self.source_states.get()).get(source.name))
 
     def door(self, source: Source, *, is_bounded: bool = True) -> Door:
         """The door by which requests of a source come in that no sender brings to `/in/`. Unless it
@@ -88,14 +85,20 @@ class Hub:
         """
         return Door(
             source,
+            self.reception,
+            self.firing(source),
             self.store,
-            self.node.intake,
-            self.processes.newest,
-            self.holds_back,
-            self.limits,
-            self.backlogs if is_bounded else None,
+            self.clock,
             self.notes,
+            self.limits,
+            is_bounded=is_bounded,
         )
+
+    def firing(self, source: Source) -> Firing:
+        """What brings the requests of a schedule at its times, and by hand."""
+        reception = self.reception
+        new_key, holds = reception.new_key, reception.holds_back
+        return Firing(source, self.store, new_key, self.processes.newest, holds, self.limits)
 
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""

@@ -26,20 +26,19 @@ from beltline.api.source_pages import SourcePages
 from beltline.api.taken_in import AnswerFailed, accepted, finished, own_answer
 from beltline.api.waiting import WaitingSenders, seconds_of
 from beltline.core.explanation import moment
-from beltline.core.model import Process
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.attachments import Attachment
 from beltline.engine.ids import id_of
-from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound
 from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.release_plan import drained_at
 from beltline.engine.releaser import release_now
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.headers import Headers
-from beltline.sources.refusal import RequestRefused, SecretMissing
+from beltline.sources.reception import BacklogFull, NoProcess
+from beltline.sources.refusal import RequestRefused, SecretMissing, identity_taken
 from beltline.sources.request import new_request
 from beltline.sources.verification import Received
 from beltline.sources.webhook import Challenged, Taken, Webhook
@@ -179,8 +178,7 @@ class IntakeRoute:
 
     async def _accept(self, webhook: Webhook, received: Received, key: bytes) -> Answer:
         hub, source, headers = self._hub, webhook.source, received.headers
-        intake = hub.node.intake
-        held = await hub.holds_back(source)
+        held = await hub.reception.holds_back(source)
         if len(received.body) <= hub.limits.request_body_bytes:
             taken = webhook.read(received, key, hub.limits)
         else:  # hashing what came takes a while, and the belt is not to wait for it
@@ -188,11 +186,16 @@ class IntakeRoute:
         request = new_request(source, taken.offered, held=held, limits=hub.limits)
         if taken.files:
             await self._keep(taken.files)
-        if held:
-            answer = await self._submit_held(source, request)
-        else:
-            version_id, process = self._process(source.name, request.process)
-            answer = await intake.submit(request, version_id, process)
+        try:
+            answer = await hub.reception.take_in(source, request)
+        except BacklogFull as full:
+            raise await self._backlog_full(source, full.excess) from full
+        except NoProcess as why:
+            self._log_once("a source has no process to start", source.name, str(why))
+            raise _not_ready(
+                "This source has no process that could start now. Its operator finds the reason"
+                " in the log."
+            ) from why
         if isinstance(answer, Accepted):
             if taken.prefer or webhook.answers_itself:
                 return await self._told(webhook, taken, request, headers)
@@ -205,7 +208,9 @@ class IntakeRoute:
             )
         if isinstance(answer, Refused):
             raise unavailable("not-accepting", f"The request was not stored: {answer.reason}.")
-        if answer.same_body and hub.notes.take_slot(source.name):
+        if not answer.same_body:
+            raise identity_taken(answer.key)
+        if hub.notes.take_slot(source.name):
             came = webhook.came(received, hub.limits)
             hub.notes.repeated(source.name, key, came, answer.key)
         return await self._repeated(webhook, answer, taken, request, headers)
@@ -240,40 +245,18 @@ class IntakeRoute:
                 "not-accepting", "The files of the request cannot be kept now. Send it again."
             ) from wrong
 
-    async def _submit_held(
-        self, source: Source, request: NewRequest
-    ) -> Accepted | Repeat | Refused:
-        """Submits a request for the source's buffer, if that has room. A repeat needs none: its
-        first has its place.
-        """
-        hub = self._hub
-        try:
-            await self._require_room(source)
-        except Problem:
-            repeat = None if request.identity is None else await hub.store.repeated(request)
-            if repeat is None:
-                raise
-            return repeat
-        with hub.backlogs.coming(source):
-            answer = await hub.node.intake.submit(request, 0, None)
-            if isinstance(answer, Accepted):
-                hub.backlogs.accepted(source)
-        return answer
-
-    async def _require_room(self, source: Source) -> None:
-        """Refuses where the source's backlog is full, and says when there will be room again."""
-        hub = self._hub
-        excess = await hub.backlogs.excess(source)
-        if not excess or source.buffering.backlog is None:
-            return
+    async def _backlog_full(self, source: Source, excess: int) -> Problem:
+        """The refusal of a source whose backlog is full: it says when there will be room again."""
+        hub, backlog = self._hub, source.buffering.backlog
+        assert backlog is not None
         now = hub.clock.now()
         release = release_now(source, (await hub.source_states.get()).get(source.name))
         room_at = drained_at(release, excess, now)
         wait_s = _PAUSED_S if room_at is None else max(1, -(-(room_at - now) // 1_000))
-        raise Problem(
-            source.buffering.backlog.status,
+        return Problem(
+            backlog.status,
             "backlog-full",
-            f"{source.buffering.backlog.most:,} requests wait already, as many as this source"
+            f"{backlog.most:,} requests wait already, as many as this source"
             " holds. Send it again later.",
             headers={"retry-after": str(wait_s)},
         )
@@ -288,16 +271,6 @@ class IntakeRoute:
         if webhook is None or webhook.source is not source:
             webhook = self._webhooks[name] = Webhook(source, source.way, self._hub.secret)
         return webhook
-
-    def _process(self, source: str, process: str) -> tuple[int, Process]:
-        try:
-            return self._hub.processes.newest(process)
-        except (NotFound, VersionUnusable) as why:
-            self._log_once("a source has no process to start", source, str(why))
-            raise _not_ready(
-                "This source has no process that could start now. Its operator finds the reason"
-                " in the log."
-            ) from why
 
     async def _told(
         self,
@@ -340,15 +313,8 @@ class IntakeRoute:
         request: NewRequest,
         headers: Headers,
     ) -> Answer:
-        """The first's answer for the same request again; 409 for another one."""
+        """The first's answer for the same request again."""
         id = id_of(repeat.key)
-        if not repeat.same_body:
-            raise Problem(
-                409,
-                "identity-taken",
-                f"The identity of this request belongs to another one, {id}, which"
-                " had another body. Send a new identity, or the same body.",
-            )
         held, accepted_at = False, request.accepted_at
         try:
             first, _ = await self._hub.store.run(repeat.key)

@@ -21,14 +21,13 @@ from beltline.api.runs import (
 )
 from beltline.core.explanation import moment
 from beltline.definition.source import Source
-from beltline.engine.ids import id_of, key_of
+from beltline.engine.ids import id_of, key_of, time_of
 from beltline.engine.recent import VerdictName, recent
-from beltline.engine.records import Repeat, RunRecord
+from beltline.engine.records import RunRecord
 from beltline.engine.verdict_store import Verdict
 from beltline.sources.by_hand import read_again, vouched_for
 from beltline.sources.door import NotTaken
-from beltline.sources.offering import is_another
-from beltline.sources.refusal import RequestRefused, identity_taken
+from beltline.sources.refusal import RequestRefused
 
 RequestId = Annotated[str, Meta(description="The id of a request.")]
 
@@ -200,8 +199,6 @@ async def _take_in(hub: Hub, verdict: Verdict, source: Source, instead: Any, by:
         raise problem_of(refused) from refused
     except (NotTaken, OSError) as why:
         raise unavailable("not-accepting", f"The request cannot be stored now: {why}.") from why
-    if isinstance(answer, Repeat) and taken.offered.identity is not None and is_another(answer):
-        answer = identity_taken()
     if isinstance(answer, RequestRefused):
         raise problem_of(answer)
     return answer.key
@@ -245,7 +242,7 @@ def _judged(verdict: Verdict) -> CameIn:
     return CameIn(
         id_of(verdict.key),
         verdict.source,
-        moment(int.from_bytes(verdict.key[:6])),
+        moment(time_of(verdict.key)),
         verdict.outcome,
         duplicate_of=None if verdict.of is None else id_of(verdict.of),
         refusal=refusal if verdict.outcome == "refused" else None,

@@ -24,6 +24,7 @@ from beltline.api.module_answers import take_answer
 from beltline.api.operation import Endpoint
 from beltline.api.requests import accept_request, list_requests, show_request
 from beltline.api.runs import cancel_run, go_to_step, list_runs, retry_run, show_run, skip_step
+from beltline.api.secrets import list_secrets, remove_secret, set_secret
 
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/healthz", healthz),
@@ -60,4 +61,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),
     Endpoint("POST", "/api/v1/connections/{name}/test", test_connection),
+    Endpoint("GET", "/api/v1/secrets", list_secrets),
+    Endpoint("PUT", "/api/v1/secrets/{name}", set_secret),
+    Endpoint("DELETE", "/api/v1/secrets/{name}", remove_secret),
 )

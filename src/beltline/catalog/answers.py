@@ -7,6 +7,7 @@ declares. From there on there is no difference.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -111,6 +112,16 @@ def _text_of(told: object) -> str:
         return str(told).encode(errors="replace").decode()
     except Exception:  # noqa: BLE001 - the same
         return f"a {type(told).__name__} that cannot be printed"
+
+
+def cleaned(call: Dispatched, answer: Answer, clean: Callable[[Any], Any]) -> Answer:
+    """The answer of a handler that had a connection, without its secrets."""
+    if call.call.step.connection is None:
+        return answer
+    if isinstance(answer, Answered):
+        return msgspec.structs.replace(answer, result=clean(answer.result))
+    error = answer.error
+    return msgspec.structs.replace(answer, error=Error(error.kind, clean(error.message)))
 
 
 def failed(call: Dispatched, kind: str, message: str, *, final: bool) -> AttemptFailed:

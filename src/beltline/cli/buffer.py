@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +22,11 @@ from beltline.cli.console import (
 )
 from beltline.cli.opening import Opened, opened_store, run_key
 from beltline.composition import buffers_of
+from beltline.core.duration import DurationError, parse_moment_ms
 from beltline.core.explanation import moment
 from beltline.core.limits import LIMITS
-from beltline.engine.buffers import Buffer, Buffers
-from beltline.engine.ids import id_of
+from beltline.engine.buffers import AT_ONCE, Buffer, Buffers
+from beltline.engine.ids import id_of, time_of
 from beltline.engine.records import HeldFilter, HeldRequest
 from beltline.engine.releaser import PAUSED, RELEASED
 
@@ -38,6 +41,34 @@ ProcessOption = Annotated[
     str | None, typer.Option("--process", help="Only those that go to this process.")
 ]
 KeyOption = Annotated[str | None, typer.Option("--key", help="Only those with this key.")]
+
+
+def _moment(text: str | None) -> str | None:
+    """A moment as a person typed it, which is read where it is used."""
+    if text is not None:
+        try:
+            parse_moment_ms(text)
+        except DurationError as wrong:
+            raise typer.BadParameter(str(wrong)) from wrong
+    return text
+
+
+def _count(text: str) -> str:
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise typer.BadParameter(f"{text!r} is no number from 1 on, and not `all`")
+    return text
+
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", callback=_moment, help="Only those accepted then (ISO 8601) or later."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", callback=_moment, help="Only those accepted before that.")
+]
+CountOption = Annotated[
+    str, typer.Option("--count", callback=_count, help="How many, in their order, or `all`.")
+]
 BY = "command line"
 
 
@@ -76,24 +107,26 @@ def list_requests(
     source: SourceArgument,
     process: ProcessOption = None,
     key: KeyOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=LIMITS.page)] = 50,
     home: HomeOption = Path(),
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what waits in a source's buffer, in the order in which it goes."""
+    filter = _chosen(source, None, process, key, since, until)
 
     async def read() -> list[HeldRequest]:
         async with opened_store(home, store) as opened:
             _known(opened, source)
-            filter = HeldFilter(source, process=process, line=key)
             return await opened.store.waiting(filter, limit)
 
     rows = [
         (
             id_of(one.key),
             one.process,
-            moment(int.from_bytes(one.key[:6])),
+            moment(time_of(one.key)),
             one.line,
             "" if one.behind is None else id_of(one.behind),
         )
@@ -112,19 +145,22 @@ def release(
     ids: IdsOption = None,
     process: ProcessOption = None,
     key: KeyOption = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many, in their order.")] = 1,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    count: CountOption = "1",
     home: HomeOption = Path(),
     store: StoreOption = None,
 ) -> None:
     """Let some of the waiting requests go now; the source stays as it is."""
-    filter = _chosen(source, ids, process, key)
-    most = max(count, len(ids or ()))
+    filter = _chosen(source, ids, process, key, since, until)
+    most = _most(count, ids)
 
     async def let_go() -> int:
         async with opened_store(home, store) as opened:
             await opened.processes.load()
             _known(opened, source)
-            return await _buffers(opened).release(filter, most)
+            buffers = _buffers(opened)
+            return await _all(partial(buffers.release, filter), most)
 
     say(f"{asyncio.run(let_go())} released")
 
@@ -136,19 +172,22 @@ def drop(
     ids: IdsOption = None,
     process: ProcessOption = None,
     key: KeyOption = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many, in their order.")] = 1,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    count: CountOption = "1",
     home: HomeOption = Path(),
     store: StoreOption = None,
 ) -> None:
     """End some of the waiting requests without carrying them out."""
-    filter = _chosen(source, ids, process, key)
-    most = max(count, len(ids or ()))
+    filter = _chosen(source, ids, process, key, since, until)
+    most = _most(count, ids)
 
     async def take_out() -> int:
         async with opened_store(home, store) as opened:
             await opened.processes.load()
             _known(opened, source)
-            return await _buffers(opened).drop(filter, most, reason=reason, by=BY)
+            buffers = _buffers(opened)
+            return await _all(partial(buffers.drop, filter, reason=reason, by=BY), most)
 
     say(f"{asyncio.run(take_out())} dropped")
 
@@ -170,7 +209,7 @@ def put_last(
 
 
 def _put(home: Path, url: str | None, source: str, ids: list[str], *, first: bool) -> None:
-    filter = _chosen(source, ids, None, None)
+    filter = _chosen(source, ids)
 
     async def put() -> int:
         async with opened_store(home, url) as opened:
@@ -181,9 +220,40 @@ def _put(home: Path, url: str | None, source: str, ids: list[str], *, first: boo
     say(f"{asyncio.run(put())} moved")
 
 
-def _chosen(source: str, ids: list[str] | None, process: str | None, key: str | None) -> HeldFilter:
-    keys = tuple(run_key(id) for id in ids) if ids else None
-    return HeldFilter(source, process=process, line=key, keys=keys)
+def _chosen(
+    source: str,
+    ids: list[str] | None,
+    process: str | None = None,
+    key: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> HeldFilter:
+    return HeldFilter(
+        source,
+        process=process,
+        line=key,
+        keys=tuple(run_key(id) for id in ids) if ids else None,
+        since=None if since is None else parse_moment_ms(since),
+        until=None if until is None else parse_moment_ms(until),
+    )
+
+
+def _most(count: str, ids: list[str] | None) -> int | None:
+    """How many requests are chosen at most; None for all of them."""
+    return None if count == "all" else max(int(count), len(ids or ()))
+
+
+async def _all(work: Callable[[int], Awaitable[int]], most: int | None) -> int:
+    """Has some requests worked on at a time, until it was `most` or there is none; gives how many
+    it was.
+    """
+    number = 0
+    while most is None or number < most:
+        done = await work(AT_ONCE if most is None else min(AT_ONCE, most - number))
+        if not done:
+            break
+        number += done
+    return number
 
 
 def _shown(buffer: Buffer) -> tuple[object, ...]:

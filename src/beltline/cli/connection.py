@@ -45,13 +45,12 @@ def run_test(
 
 
 async def _test(name: str, path: Path) -> Examination:
+    from beltline.cli.opening import opened_store, opened_vault
     from beltline.connections import Connections
     from beltline.egress.client import OutgoingClient
-    from beltline.home_files import read_home
     from beltline.logs import Redaction
-    from beltline.settings import open_home
 
-    home = open_home(path)
-    files = read_home(home)
-    async with OutgoingClient() as http:
-        return await Connections(files.connections, Redaction(), home.path).test(name, http)
+    async with opened_store(path) as opened, OutgoingClient() as http:
+        vault = await opened_vault(opened, None)
+        files, where = opened.files.connections, opened.home.path
+        return await Connections(files, Redaction(), where, vault).test(name, http)

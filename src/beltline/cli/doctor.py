@@ -12,12 +12,13 @@ import typer
 from beltline import __version__
 from beltline.cli.check import check_file
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption
-from beltline.cli.opening import opened_store
+from beltline.cli.opening import opened_store, opened_vault
 from beltline.definition.answer import MetaChallenge
 from beltline.definition.bitrix24 import Bitrix24Way
 from beltline.definition.secret import SecretRef
 from beltline.definition.verify import VerifyNone
 from beltline.definition.webhook import WebhookWay
+from beltline.engine.vault import Vault
 from beltline.home_files import DEFINITIONS, HomeFiles, read_home
 from beltline.settings import SettingsError, open_home, secret_reader
 from beltline.sources.feeds import missing_extras
@@ -35,7 +36,8 @@ def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
     for path in opened.files("processes", *DEFINITIONS):
         findings.extend(check_file(path, opened, files))
     troubles = [str(finding) for finding in findings if finding.severity == "error"]
-    troubles.extend(_missing_secrets(files))
+    line, vault = asyncio.run(_looked(home, store))
+    troubles.extend(_missing_secrets(files, vault))
     troubles.extend(
         f"source {one.name}: something is not installed: {command}"
         for one in files.sources.values()
@@ -45,7 +47,7 @@ def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
         f"home {opened.path.resolve()}: {len(files.catalog)} modules, "
         f"{len(files.sources)} sources, {len(files.connections)} connections"
     )
-    typer.echo(f"store {store or opened.store_url}: {asyncio.run(_store_line(home, store))}")
+    typer.echo(f"store {store or opened.store_url}: {line}")
     for trouble in troubles:
         typer.echo(trouble)
     typer.echo("all is well" if not troubles else f"{len(troubles)} to mend")
@@ -53,9 +55,9 @@ def doctor(home: HomeOption = Path(), store: StoreOption = None) -> None:
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _missing_secrets(files: HomeFiles) -> list[str]:
+def _missing_secrets(files: HomeFiles, vault: Vault) -> list[str]:
     """What a connection, a source or a worker needs and nobody has set."""
-    read = secret_reader()
+    read = secret_reader(vault)
     wanted: list[tuple[str, SecretRef | None]]
     wanted = [(f"connection {one.name}", one.secret) for one in files.connections.values()]
     for one in files.sources.values():
@@ -82,7 +84,9 @@ def _missing_secrets(files: HomeFiles) -> list[str]:
     return missing
 
 
-async def _store_line(home: Path, url: str | None) -> str:
+async def _looked(home: Path, url: str | None) -> tuple[str, Vault]:
+    """How many runs of each kind the store holds, and its secrets."""
     async with opened_store(home, url) as opened:
         counts = await opened.store.counts()
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+        vault = await opened_vault(opened, url)
+    return ", ".join(f"{count} {name}" for name, count in counts.items()), vault

@@ -57,6 +57,7 @@ COMMANDS = {
     ),
     "connection": Entry("connection", "app", "Test the accounts of outside systems."),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),
+    "secret": Entry("secret", "app", "Keep secrets in the hub, encrypted."),
     "token": Entry("token", "app", "Access tokens for the API."),
     "backup": Entry("backup", "backup", "Copy the store into a new file."),
     "move": Entry(

@@ -11,10 +11,11 @@ import msgspec
 from beltline.engine.ids import key_of
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
+from beltline.engine.vault import Vault
 from beltline.home_files import HomeFiles, read_home
 from beltline.loop import SystemClock
-from beltline.settings import Home, SettingsError, open_home
-from beltline.stores import open_store
+from beltline.settings import Home, SettingsError, hub_key, open_home
+from beltline.stores import is_shared, open_store
 
 
 class Opened(msgspec.Struct):
@@ -41,6 +42,15 @@ async def opened_store(path: Path, url: str | None = None) -> AsyncIterator[Open
         yield Opened(home, files, store, processes, clock)
     finally:
         await store.close()
+
+
+async def opened_vault(opened: Opened, url: str | None) -> Vault:
+    """The secrets that the hub of this store keeps, as they are now."""
+    is_one_of_many = is_shared(url or opened.home.store_url)
+    key = hub_key(opened.home, is_shared=is_one_of_many)
+    vault = Vault(opened.store, opened.clock, key)
+    await vault.load()
+    return vault
 
 
 def run_key(id: str) -> bytes:

@@ -9,7 +9,7 @@ import typer
 
 from beltline.cli.console import EXIT_FAILURE, HomeOption, StoreOption, print_findings, say
 from beltline.cli.opening import opened_store
-from beltline.composition import publish_files
+from beltline.publishing import publish_files
 
 
 def publish(home: HomeOption = Path(), store: StoreOption = None) -> None:

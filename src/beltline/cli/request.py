@@ -13,7 +13,7 @@ from beltline.cli.console import HomeOption, JsonOption, StoreOption, fail, prin
 from beltline.cli.opening import Opened, opened_store, run_key
 from beltline.core.explanation import moment
 from beltline.core.limits import LIMITS
-from beltline.engine.ids import id_of
+from beltline.engine.ids import id_of, time_of
 from beltline.engine.recent import VerdictName, recent
 from beltline.engine.records import RunRecord
 from beltline.engine.verdict_store import Verdict
@@ -83,7 +83,7 @@ async def _value(opened: Opened, key: bytes) -> Any:
 
 
 def _row(one: RunRecord | Verdict) -> tuple[str, ...]:
-    at = moment(int.from_bytes(one.key[:6]))
+    at = moment(time_of(one.key))
     if isinstance(one, RunRecord):
         state = "held" if one.version_id is None else one.status
         return (id_of(one.key), one.source, at, "accepted", f"{one.process}: {state}")

@@ -13,7 +13,7 @@ import typer
 
 from beltline.cli.check import home_of
 from beltline.cli.console import EXIT_FAILURE, HomeOption, fail, print_json, say
-from beltline.composition import Running, publish_file, running_hub
+from beltline.composition import Running, running_hub
 from beltline.core.explanation import moment
 from beltline.engine.ids import id_of
 from beltline.engine.inspection import RunView, inspect
@@ -21,6 +21,7 @@ from beltline.engine.records import NewRequest
 from beltline.engine.work import Accepted
 from beltline.home_files import DEFINITIONS
 from beltline.logs import Redaction, configure_logs
+from beltline.publishing import publish_file
 from beltline.settings import Home, open_home
 
 SOURCE = "command-line"

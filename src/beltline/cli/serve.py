@@ -20,9 +20,11 @@ from beltline.api.app import create_app
 from beltline.api.tokens import new_token
 from beltline.cli.console import HomeOption, StoreOption, say
 from beltline.cli.listening import ListeningServer
-from beltline.composition import Running, publish_files, running_hub, when_reachable
+from beltline.composition import Running, running_hub
 from beltline.engine.ports import StoreAway
 from beltline.logs import Redaction, configure_logs
+from beltline.publishing import publish_files
+from beltline.reaching import when_reachable
 from beltline.settings import Home, open_home
 from beltline.stores import is_shared
 

@@ -16,7 +16,8 @@ from beltline.definition.schedule import ScheduleWay
 from beltline.definition.source import Source
 from beltline.engine.buffers import holds_back
 from beltline.engine.ids import RunIds, id_of
-from beltline.sources.firing import Fired, Firing, NoProcess
+from beltline.sources.firing import Fired, Firing
+from beltline.sources.reception import NoProcess
 from beltline.sources.refusal import RequestRefused
 
 app = typer.Typer(help="Have a schedule bring a request now.", no_args_is_help=True)

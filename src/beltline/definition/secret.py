@@ -11,6 +11,7 @@ from beltline.core.problem import Place
 from beltline.definition.finding import Report
 from beltline.definition.shape import kind_of
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}\Z")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,199})\}\Z")
 _NEAR_REFERENCE = re.compile(r"\$\{?\s*([A-Za-z_][A-Za-z0-9_]{0,199})\s*\}?\Z")
 
@@ -19,6 +20,11 @@ class SecretRef(msgspec.Struct, frozen=True):
     """The name of a secret; what it stands for is looked up where it is used."""
 
     name: str
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a file can name a secret so."""
+    return _NAME.match(name) is not None
 
 
 def read_secret(report: Report, value: Any, place: Place, what: str) -> SecretRef | None:
@@ -37,6 +43,6 @@ def read_secret(report: Report, value: Any, place: Place, what: str) -> SecretRe
         f"{what} must name a secret, not hold it",
         f'Write "${{{near[1]}}}".'
         if near is not None
-        else 'Write "${NAME}", and set NAME in the environment of the hub.',
+        else 'Write "${NAME}", and let the hub know NAME: `beltline secret set NAME`.',
     )
     return None

@@ -65,14 +65,14 @@ class Backlogs:
         return self._clock.now() >= count.at + fresh_ms
 
     @contextmanager
-    def coming(self, source: Source) -> Iterator[None]:
-        """Around the taking in of one request, which counts from the beginning."""
+    def coming(self, source: Source, number: int = 1) -> Iterator[None]:
+        """Around the taking in of so many requests, which count from the beginning."""
         count = self._counts.setdefault(source.name, _Count())
-        count.coming += 1
+        count.coming += number
         try:
             yield
         finally:
-            count.coming -= 1
+            count.coming -= number
 
     def accepted(self, source: Source) -> None:
         """One more was put into the source's buffer here."""

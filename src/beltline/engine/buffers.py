@@ -14,6 +14,7 @@ import msgspec
 from beltline.definition.buffering import AtOnce, Paused
 from beltline.definition.source import Source
 from beltline.engine.held_counts import HeldCounts
+from beltline.engine.ids import time_of
 from beltline.engine.ports import Clock, NotFound, Store
 from beltline.engine.records import HeldFilter
 from beltline.engine.release_plan import Plan, drained_at, plan
@@ -87,7 +88,7 @@ class Buffers:
                     ", ".join(source.processes),
                     PAUSED if isinstance(release, Paused) else RELEASED,
                     number,
-                    None if count is None else int.from_bytes(count.oldest[:6]),
+                    None if count is None else time_of(count.oldest),
                     _next_at(planned, now) if number else None,
                     drained_at(release, number, now) if number else None,
                 )

@@ -16,7 +16,7 @@ from beltline.core.explanation import moment
 from beltline.core.limits import Limits
 from beltline.core.model import Process
 from beltline.definition.buffering import Collect
-from beltline.engine.ids import RunIds, id_of
+from beltline.engine.ids import RunIds, id_of, time_of
 from beltline.engine.ports import Store
 from beltline.engine.records import (
     Acceptance,
@@ -67,7 +67,7 @@ class Collector:
             waiting = await self._store.waiting(filter, collect.most)
             if not waiting:
                 return None
-            oldest = min(int.from_bytes(one.key[:6]) for one in waiting)
+            oldest = min(time_of(one.key) for one in waiting)
             if len(waiting) < collect.most and now < oldest + collect.or_after_ms:
                 return oldest + collect.or_after_ms
             requests = await self._store.requests([one.key for one in waiting])

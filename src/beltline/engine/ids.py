@@ -20,7 +20,7 @@ class RunIds:
 
     def begin_after(self, key: bytes) -> None:
         """Keys from here on are greater than this one, too."""
-        at = int.from_bytes(key[:6])
+        at = time_of(key)
         if at >= self._last:
             self._last, self._counter = at, 0xFFF
 
@@ -56,6 +56,11 @@ def key_of(id: str) -> bytes | None:
         return bytes.fromhex(id.replace("-", ""))
     except ValueError:
         return None
+
+
+def time_of(key: bytes) -> int:
+    """When the request came in, or the run began, that has this key (Unix ms)."""
+    return int.from_bytes(key[:6])
 
 
 def key_at(time: int) -> bytes:

@@ -215,6 +215,10 @@ class Store(BufferStore, VerdictStore, Protocol):
         """A remembered JSON value that has not expired."""
         ...
 
+    async def values(self, space: str, now: int) -> dict[str, bytes]:
+        """All values of a space that have not expired, by key. For spaces that stay small."""
+        ...
+
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         """Remembers a JSON value."""
         ...

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from beltline.core.duration import duration_text
 from beltline.core.inputs import EXPIRED, Cancel, SetAside, encode_message
 from beltline.core.limits import Limits
+from beltline.engine.ids import time_of
 from beltline.engine.ports import Store
 from beltline.engine.records import HeldRequest
 
@@ -40,7 +41,7 @@ async def expire(
     by_wait: dict[int, list[bytes]] = {}
     for one in late:
         assert one.expires_at is not None
-        waited_ms = one.expires_at - int.from_bytes(one.key[:6])
+        waited_ms = one.expires_at - time_of(one.key)
         by_wait.setdefault(waited_ms, []).append(one.key)
     for waited_ms, keys in by_wait.items():
         reason = f"it waited in its buffer for longer than {duration_text(waited_ms)}"

@@ -13,7 +13,7 @@ import orjson
 from beltline.core.limits import Limits
 from beltline.definition.source import Source
 from beltline.definition.webhook import WebhookWay
-from beltline.engine.ids import id_of
+from beltline.engine.ids import id_of, time_of
 from beltline.engine.verdict_store import Verdict
 from beltline.sources.bodies import JSON
 from beltline.sources.door import IDENTITY_MS, Offering
@@ -33,7 +33,7 @@ def read_again(verdict: Verdict, source: Source, limits: Limits, instead: Any = 
     if body is None:
         raise RequestRefused(422, "no-body", "The body of this request is not kept.")
     meta = orjson.loads(verdict.meta)
-    at = int.from_bytes(verdict.key[:6])
+    at = time_of(verdict.key)
     way = source.way
     if not isinstance(way, WebhookWay):
         if content_type != JSON:
@@ -69,4 +69,5 @@ def vouched_for(offered: Offered, verdict: Verdict, by: str) -> Offering:
     id = id_of(verdict.key)
     meta = {**offered.meta, "by_hand": {"by": by, "refused_as": id}}
     identity, window_ms = offered.identity or (f"by hand {id}", IDENTITY_MS)
-    return Offering(offered.value, meta, identity, window_ms)
+    is_claimed = offered.identity is not None
+    return Offering(offered.value, meta, identity, window_ms, is_claimed=is_claimed)

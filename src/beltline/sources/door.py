@@ -11,28 +11,24 @@ recognised by its identity.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from beltline.core.limits import Limits
-from beltline.core.model import Process
 from beltline.definition.source import Source
-from beltline.engine.backlogs import Backlogs
-from beltline.engine.intake import Intake
-from beltline.engine.loader import VersionUnusable
-from beltline.engine.ports import NotFound, Store
+from beltline.engine.ports import Clock, Store
 from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.work import Accepted, Refused
 from beltline.sources.firing import Firing
 from beltline.sources.notes import Came, Notes, came_as_value
+from beltline.sources.reception import BacklogFull, NoProcess, Reception
 from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.request import Offered, check_value, new_request
 
 IDENTITY_MS = 30 * 86_400_000  # how long a feed's own identities are told apart
-MEMORY = "source"  # the space of what feeds remember
+MEMORY = "hub:source"  # the space of what feeds remember
 
 
 class NotTaken(Exception):
@@ -61,7 +57,8 @@ class Feed(Protocol):
 
 class Offering(msgspec.Struct, frozen=True):
     """One request that a feed brings, as `Door.offer` takes it. Where two have one `identity`, they
-    are the same if their `state` is, or, without it, their value.
+    are the same if their `state` is, or, without it, their value. Another one is refused where the
+    identity `is_claimed` by a sender, as one that the source's file declares; else it is a repeat.
     """
 
     value: Any
@@ -69,6 +66,7 @@ class Offering(msgspec.Struct, frozen=True):
     identity: str | None = None
     identity_ms: int = IDENTITY_MS
     state: str | None = None
+    is_claimed: bool = False
 
 
 class FeedState(msgspec.Struct):
@@ -94,24 +92,24 @@ class Door:
     def __init__(
         self,
         source: Source,
+        reception: Reception,
+        firing: Firing,
         store: Store,
-        intake: Intake,
-        newest: Callable[[str], tuple[int, Process]],
-        holds: Callable[[Source], Awaitable[bool]],
+        clock: Clock,
+        notes: Notes,
         limits: Limits,
-        backlogs: Backlogs | None = None,
-        notes: Notes | None = None,
+        *,
+        is_bounded: bool = True,
     ) -> None:
         self.source = source
         self.state = FeedState()
-        self.firing = Firing(source, store, intake.new_key, newest, holds, limits)
+        self.firing = firing
+        self._reception = reception
         self._store = store
-        self._intake = intake
-        self._newest = newest
-        self._holds = holds
-        self._limits = limits
-        self._backlogs = backlogs
+        self._clock = clock
         self._notes = notes
+        self._limits = limits
+        self._is_bounded = is_bounded
 
     async def offer(
         self, value: Any, *, meta: dict[str, Any] | None = None, identity: str | None = None
@@ -132,67 +130,55 @@ class Door:
         the answer to each. Raises `NotTaken` where any may be taken later: the others may have been
         taken.
         """
-        given: list[Accepted | Repeat | RequestRefused] = []
-        while len(given) < len(offerings):
-            held = await self._holds(self.source)
-            room = await self._room() if held else None
-            given += await self._offer_some(offerings[len(given) :][:room], held)
+        held = await self._reception.holds_back(self.source)
+        prepared = [self._prepared(one, held) for one in offerings]
+        answers = iter(
+            await self._take_in([one for one in prepared if not isinstance(one, RequestRefused)])
+        )
+        given = [
+            one if isinstance(one, RequestRefused) else self._told(offering, next(answers))
+            for offering, one in zip(offerings, prepared, strict=True)
+        ]
         for offering, answer in zip(offerings, given, strict=True):
             if isinstance(answer, RequestRefused):
                 self.note(answer, offering.value, offering.meta)
         return given
 
-    async def _room(self) -> int | None:
-        """How many more the source's buffer holds; None where it has no bound."""
-        room = None if self._backlogs is None else await self._backlogs.room(self.source)
-        if room is not None and room < 1:
-            raise NotTaken("as many requests wait already as the source's backlog holds")
-        return room
+    async def _take_in(self, requests: list[NewRequest]) -> list[Accepted | Repeat]:
+        taken: list[Accepted | Repeat] = []
+        while len(taken) < len(requests):
+            try:
+                answers = await self._reception.take_in_some(
+                    self.source, requests[len(taken) :], is_bounded=self._is_bounded
+                )
+            except (BacklogFull, NoProcess) as why:
+                raise NotTaken(str(why)) from why
+            for answer in answers:
+                if isinstance(answer, Accepted):
+                    self.brought()
+            for answer in answers:
+                if isinstance(answer, Refused):
+                    raise NotTaken(answer.reason)
+                taken.append(answer)
+        return taken
 
-    async def _offer_some(
-        self, offerings: Sequence[Offering], held: bool
-    ) -> list[Accepted | Repeat | RequestRefused]:
-        prepared = [self._prepared(one, held) for one in offerings]
-        # Each is handed over before any is waited for, so that they keep their order.
-        waiting = [
-            self._intake.submit(*one) for one in prepared if not isinstance(one, RequestRefused)
-        ]
-        answers = iter(await asyncio.gather(*waiting))
-        given: list[Accepted | Repeat | RequestRefused] = []
-        for one in prepared:
-            if isinstance(one, RequestRefused):
-                given.append(one)
-                continue
-            answer = next(answers)
-            if isinstance(answer, Refused):
-                raise NotTaken(answer.reason)
-            if isinstance(answer, Accepted):
-                self.brought()
-                if held and self._backlogs is not None:
-                    self._backlogs.accepted(self.source)
-            elif self.source.identity is not None and not answer.same_body:
-                given.append(identity_taken())
-                continue
-            given.append(answer)
-        return given
-
-    def _prepared(
-        self, offering: Offering, held: bool
-    ) -> tuple[NewRequest, int, Process | None] | RequestRefused:
-        key, at = self._intake.new_key()
+    def _prepared(self, offering: Offering, held: bool) -> NewRequest | RequestRefused:
+        key, at = self._reception.new_key()
         told = None if offering.identity is None else (offering.identity, offering.identity_ms)
         try:
             body = check_value(offering.value, self._limits)
             offered = Offered(offering.value, body, at, key, offering.meta, told, offering.state)
-            request = new_request(self.source, offered, held=held, limits=self._limits)
+            return new_request(self.source, offered, held=held, limits=self._limits)
         except RequestRefused as refused:
             return refused
-        if held:
-            return request, 0, None
-        try:
-            return request, *self._newest(request.process)
-        except (NotFound, VersionUnusable) as why:
-            raise NotTaken(f"there is no process to start: {why}") from why
+
+    def _told(
+        self, offering: Offering, answer: Accepted | Repeat
+    ) -> Accepted | Repeat | RequestRefused:
+        is_claimed = offering.is_claimed or self.source.identity is not None
+        if is_claimed and isinstance(answer, Repeat) and not answer.same_body:
+            return identity_taken(answer.key)
+        return answer
 
     async def turn(self, every_ms: int) -> bool:
         """Whether it is this node's turn to look: one of all nodes gets it, once in `every_ms`."""
@@ -207,7 +193,7 @@ class Door:
 
     async def cursor(self) -> Any:
         """What `move_on` kept last; None at first."""
-        kept = await self._store.value(MEMORY, self.source.name, self._intake.new_key()[1])
+        kept = await self._store.value(MEMORY, self.source.name, self._clock.now())
         return None if kept is None else msgspec.json.decode(kept)
 
     async def move_on(self, cursor: Any) -> None:
@@ -218,7 +204,7 @@ class Door:
 
     def looked(self) -> None:
         """A look, or a connection, went well."""
-        self.state.looked_at = self._intake.new_key()[1]
+        self.state.looked_at = self._clock.now()
         self.state.is_failing = False
 
     def refused(self, why: str) -> None:
@@ -233,14 +219,14 @@ class Door:
         after it was offered is noted already.
         """
         name = self.source.name
-        if self._notes is not None and self._notes.take_slot(name):
+        if self._notes.take_slot(name):
             came = Came(meta or {}) if value is None else came_as_value(value, meta or {})
-            key, _ = self._intake.new_key()
+            key, _ = self._reception.new_key()
             told = (refused.status, refused.kind, refused.detail)
             self._notes.refused(name, key, came, *told)
 
     def brought(self) -> None:
         """A request was taken in."""
         self.state.brought += 1
-        self.state.brought_at = self._intake.new_key()[1]
+        self.state.brought_at = self._clock.now()
         self.state.is_failing = False

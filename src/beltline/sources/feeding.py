@@ -15,7 +15,7 @@ from beltline.definition.source import Source
 from beltline.engine.ports import Bell, Clock, StoreAway, StoreBroken, StoreFull
 from beltline.sdk import ClientFailed
 from beltline.sources.door import Door, Feed, FeedState, FeedTrouble, NotTaken
-from beltline.sources.firing import NoProcess
+from beltline.sources.reception import NoProcess
 from beltline.sources.refusal import RequestRefused
 
 _log = structlog.get_logger(__name__)

@@ -23,12 +23,9 @@ from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.ports import NotFound, Store
 from beltline.engine.records import Acceptance, NewRun
+from beltline.sources.reception import NoProcess
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.request import Offered, check_value, new_request
-
-
-class NoProcess(Exception):
-    """The operator: there is no process that could carry the request. The text says why."""
 
 
 class Fired(msgspec.Struct, frozen=True):

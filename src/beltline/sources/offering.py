@@ -58,8 +58,3 @@ async def offer_until_taken(
         await between()
         stop_if_cancelled()
         wait_s = min(wait_s * 2, MOST_S)
-
-
-def is_another(answer: Accepted | Repeat | RequestRefused) -> bool:
-    """Whether another request has the identity of this one."""
-    return isinstance(answer, Repeat) and not answer.same_body

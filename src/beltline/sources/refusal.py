@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from beltline.engine.ids import id_of
+
 
 class Misfit(msgspec.Struct, frozen=True):
     """One thing in which a value does not fit: `pointer` is its place in the body, a JSON pointer
@@ -49,10 +51,11 @@ class SecretMissing(Exception):
     """
 
 
-def identity_taken() -> RequestRefused:
-    """The refusal of a request whose identity another one has."""
+def identity_taken(first: bytes) -> RequestRefused:
+    """The refusal of a request whose identity another one has: that with the key `first`."""
     return RequestRefused(
         409,
         "identity-taken",
-        "The identity of this request belongs to another one, which had another body.",
+        f"The identity of this request belongs to another one, {id_of(first)}, which had another"
+        " body. Send a new identity, or the same body.",
     )

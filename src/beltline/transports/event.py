@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from beltline.catalog.answers import answer_of, failed, raised, unknown
+from beltline.catalog.answers import answer_of, cleaned, failed, raised, unknown
 from beltline.catalog.invocation import Invocation
 from beltline.catalog.parameters import explain
 from beltline.core.inputs import Answer
@@ -38,7 +38,8 @@ WATCH_S = 0.25
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What every context is given: an outgoing client (one for each loop), the memory, the log,
-    the connections by name, the files of requests.
+    the connections by name, the files of requests. `clean` takes secrets out of what a handler with
+    a connection gives, by their values: what it was answered may hold them.
     """
 
     new_http: Callable[[], LaneHttp]
@@ -46,6 +47,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     log: Callable[[str, str], Logger]
     connection: Callable[[str], Connection | None]
     files: Files
+    clean: Callable[[Any], Any]
 
 
 class EventTransport:
@@ -97,7 +99,7 @@ class EventTransport:
         except StopIteration as stopped:
             return self.answer(call, stopped.value)
         except BaseException as error:
-            return raised(call, error)
+            return self.raised(call, error)
         begun.close()
         return failed(call, "module", "a pure module must not wait", final=True)
 
@@ -146,13 +148,18 @@ class EventTransport:
         except msgspec.ValidationError as wrong:
             return failed(call, "input", explain(wrong), final=True)
         except Exception as error:
-            return raised(call, error)
+            return self.raised(call, error)
         return coroutine
 
     def answer(self, call: Dispatched, outcome: Any) -> Answer:
         """What a handler's outcome means."""
         invocation = self._find(call.call.step.implementation)
-        return answer_of(call, outcome, invocation, self._limits)
+        answer = answer_of(call, outcome, invocation, self._limits)
+        return cleaned(call, answer, self._surroundings.clean)
+
+    def raised(self, call: Dispatched, error: BaseException) -> Answer:
+        """What it means that a handler raised."""
+        return cleaned(call, raised(call, error), self._surroundings.clean)
 
     def post(self, answers: list[Posted]) -> None:
         """Answers go to the belt."""
@@ -230,7 +237,7 @@ class EventTransport:
         except msgspec.ValidationError as wrong:
             answer = failed(call, "input", explain(wrong), final=True)
         except BaseException as error:  # SystemExit in a handler is the handler's failure
-            answer = raised(call, error)
+            answer = self.raised(call, error)
         name = invocation.module.pinned
         with self._lock:
             self._busy[name] -= 1

@@ -21,7 +21,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from beltline.catalog.answers import raised
 from beltline.core.inputs import Answer
 from beltline.engine.ports import Dispatched, Posted
 from beltline.sdk import Http
@@ -53,6 +52,10 @@ class Carrier(Protocol):
 
     def answer(self, call: Dispatched, outcome: Any) -> Answer:
         """What the handler's outcome means."""
+        ...
+
+    def raised(self, call: Dispatched, error: BaseException) -> Answer:
+        """What it means that the handler raised."""
         ...
 
     def post(self, answers: list[Posted]) -> None:
@@ -151,7 +154,7 @@ class Lane:
             except StopIteration as stopped:
                 answers.append(Posted(call.key, carrier.answer(call, stopped.value)))
             except BaseException as error:  # SystemExit in a handler is the handler's failure
-                answers.append(Posted(call.key, raised(call, error)))
+                answers.append(Posted(call.key, carrier.raised(call, error)))
             else:
                 self.current = None
                 self._drive_on(batch)
@@ -177,7 +180,7 @@ class Lane:
         except BaseException as error:
             if self._is_ending:
                 raise
-            return raised(call, error)
+            return self._carrier.raised(call, error)
 
 
 class _Continued:

@@ -40,7 +40,7 @@ class WorkerCalls:
         self._connections = connections
         self._mailbox = AsyncioMailbox()
         self.surroundings = Surroundings(
-            OutgoingClient, NoMemory(), run_logger, self._connection, NoFiles()
+            OutgoingClient, NoMemory(), run_logger, self._connection, NoFiles(), connections.clean
         )
         self._transport = EventTransport(
             catalog.invocation, self.surroundings, self._mailbox, limits

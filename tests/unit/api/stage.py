@@ -28,18 +28,24 @@ from beltline.core.limits import PRODUCTION, Limits
 from beltline.definition.connection import ConnectionFile, read_connection
 from beltline.definition.source import Source, read_source
 from beltline.egress.client import OutgoingClient
+from beltline.engine.backlogs import Backlogs
 from beltline.engine.callbacks import Callbacks
+from beltline.engine.fresh import Fresh
+from beltline.engine.held_counts import HeldCounts
 from beltline.engine.ids import key_of
 from beltline.engine.memory import StoredMemory
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Store
 from beltline.engine.processes import ProcessBook
+from beltline.engine.vault import Vault
 from beltline.engine.verdicts import Verdicts
 from beltline.engine.workers import Workers
 from beltline.logs import Redaction
 from beltline.loop import AsyncioBell, AsyncioMailbox, AsyncioReply
 from beltline.sdk import Context, Module, Reject
 from beltline.sources.feeding import Feeds
+from beltline.sources.notes import Notes
+from beltline.sources.reception import Reception
 from beltline.stores import open_store
 from beltline.transports.event import EventTransport, Surroundings
 from tests.unit.api.calling import Answered, call
@@ -212,7 +218,7 @@ async def _new_token(store: Store, role: str) -> str:
 def _around(store: Any, clock: ManualClock) -> Surroundings:
     unused: Any = None  # the modules of the tests ask for nothing outside
     return Surroundings(
-        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused
+        OutgoingClient, StoredMemory(store, clock), unused, lambda name: None, unused, unused
     )
 
 
@@ -234,6 +240,28 @@ async def _tested(connections: Mapping[str, ConnectionFile], name: str) -> Exami
         return await Connections(connections, Redaction(), Path()).test(name, http)
 
 
+def _node(
+    store: Any,
+    transport: EventTransport,
+    definitions: Definitions,
+    mailbox: AsyncioMailbox,
+    clock: ManualClock,
+    limits: Limits,
+) -> Node:
+    return Node(
+        store=store,
+        transport=transport,
+        definitions=definitions,
+        mailbox=mailbox,
+        clock=clock,
+        entropy=os.urandom,
+        new_bell=partial(AsyncioBell, clock),
+        new_reply=AsyncioReply,
+        report=lambda *told: None,
+        limits=limits,
+    )
+
+
 @asynccontextmanager
 async def running_stage(
     folder: Path,
@@ -253,20 +281,11 @@ async def running_stage(
     transport, mailbox = _transport(catalog, store, clock, limits)
     book = ProcessBook(store, catalog, {}, clock)
     sources: dict[str, Source] = {}
-    node = Node(
-        store=store,
-        transport=transport,
-        definitions=Definitions(book, sources),
-        mailbox=mailbox,
-        clock=clock,
-        entropy=os.urandom,
-        new_bell=partial(AsyncioBell, clock),
-        new_reply=AsyncioReply,
-        report=lambda *told: None,
-        limits=limits,
-    )
+    node = _node(store, transport, Definitions(book, sources), mailbox, clock, limits)
     secrets: dict[str, str] = {}
     connections: dict[str, ConnectionFile] = {}
+    verdicts = Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits)
+    source_states = Fresh(store.source_state, clock)
     hub = Hub(
         node=node,
         store=store,
@@ -279,9 +298,14 @@ async def running_stage(
         secret=secrets.get,
         blobs=BlobFolder(folder / "blobs"),
         feeds=Feeds(lambda source, door: None, clock, partial(AsyncioBell, clock)),
-        verdicts=Verdicts(store, clock, AsyncioBell(clock), lambda *told: None, limits),
+        verdicts=verdicts,
         callbacks=Callbacks(b"the key of the tests", "http://hub.test"),
         workers=Workers(),
+        source_states=source_states,
+        reception=Reception(store, node.intake, book.newest, source_states, Backlogs(store, clock)),
+        held_counts=HeldCounts(store, clock),
+        notes=Notes(verdicts, limits),
+        vault=Vault(store, clock, b"the key of the tests"),
         test_connection=partial(_tested, connections),
     )
     tokens = {role: await _new_token(real, role) for role in ROLES}

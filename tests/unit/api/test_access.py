@@ -18,6 +18,9 @@ from tests.unit.api.stage import NOW, Stage
 # What each operation is meant to need. A new route without a row here fails the test below.
 NEEDS = {
     "GET /healthz": Role.PUBLIC,
+    "GET /api/v1/secrets": Role.EDITOR,
+    "PUT /api/v1/secrets/{name}": Role.ADMIN,
+    "DELETE /api/v1/secrets/{name}": Role.ADMIN,
     "GET /readyz": Role.PUBLIC,
     "GET /metrics": Role.VIEWER,
     "GET /api/v1/runs": Role.VIEWER,

@@ -130,7 +130,7 @@ async def test_a_packed_answer_does_not_unfold_beyond_the_limit(server: Server) 
     ("body", "encoding", "permanent"),
     [
         (b"no gzip at all", "gzip", False),
-        (gzip.compress(b"cut off")[:-9], "gzip", False),
+        (gzip.compress(b"cut off", mtime=0)[:-9], "gzip", False),
         (b"x", "br", True),
     ],
 )

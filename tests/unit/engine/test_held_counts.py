@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from beltline.engine.held_counts import EACH_TIME, HeldCounts
+from beltline.engine.ports import StoreAway
 from beltline.engine.records import HeldCount
+from beltline.loop import AsyncioBell
 from tests.simulation.disk import Disk
 from tests.simulation.store import Moment, SimulatedStore
 from tests.unit.api.stage import ManualClock
@@ -20,9 +24,15 @@ class CountedStore(SimulatedStore):
         super().__init__(Disk(), _at_once)
         self.number = number
         self.asked = 0
+        self.asked_again = asyncio.Event()
+        self.is_away = False
 
     async def held(self, source: str | None) -> dict[str, HeldCount]:
         self.asked += 1
+        if self.asked > 1:
+            self.asked_again.set()
+        if self.is_away:
+            raise StoreAway("nobody answers")
         return {"form": HeldCount(self.number, OLDEST)}
 
 
@@ -51,6 +61,28 @@ async def test_a_large_one_is_counted_now_and_then_and_what_goes_is_taken_off() 
     clock.time += 2_000
     assert await counts.of("form") == 1_000_000
     assert store.asked == 2
+
+
+async def test_a_large_one_is_counted_beside_the_way() -> None:
+    store, clock = CountedStore(1_000_000), ManualClock()
+    counts = HeldCounts(store, clock, AsyncioBell(clock))
+    counting = asyncio.create_task(counts.run())
+    try:
+        assert await counts.of("form") == 1_000_000
+        store.number = 900_000
+        clock.time += 11_000
+        assert await counts.of("form") == 1_000_000
+        await store.asked_again.wait()
+        assert await counts.of("form") == 900_000
+        store.asked_again.clear()
+        store.is_away = True
+        clock.time += 11_000
+        assert await counts.of("form") == 900_000
+        await store.asked_again.wait()
+        assert await counts.of("form") == 900_000
+        assert not counting.done()
+    finally:
+        counting.cancel()
 
 
 @pytest.mark.parametrize("gone", [EACH_TIME + 1, 10**9])

@@ -59,13 +59,12 @@ class Looking:
         hub = self.stage.hub
         self.door = Door(
             self.source,
+            hub.reception,
+            hub.firing(self.source),
             self.stage.store,
-            hub.node.intake,
-            hub.processes.newest,
-            hub.holds_back,
-            self.limits,
-            hub.backlogs,
+            self.stage.clock,
             hub.notes,
+            self.limits,
         )
         around = Surroundings(
             home=self.home,

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from beltline.definition.source import Source
+from beltline.engine.ids import id_of
 from beltline.engine.records import Repeat
 from beltline.engine.work import Accepted
 from beltline.sources.door import Door, Feed, FeedTrouble, NotTaken, Offering
@@ -257,6 +258,31 @@ async def test_another_body_under_an_identity_of_the_file_is_refused(
     assert same == Repeat(first.key, same_body=True)
     assert isinstance(other, RequestRefused)
     assert other.status == 409
+
+
+async def test_another_body_under_an_identity_that_its_sender_claims_is_refused(
+    stage: Stage, tmp_path: Any
+) -> None:
+    door = Looking(stage, TEXT, tmp_path).door
+    [first] = await door.offer_many([Offering(1, identity="a", is_claimed=True)])
+    assert isinstance(first, Accepted)
+    [other] = await door.offer_many([Offering(2, identity="a", is_claimed=True)])
+    assert isinstance(other, RequestRefused)
+    assert id_of(first.key) in other.detail
+    [mine] = await door.offer_many([Offering(2, identity="a")])  # of the feed's own reckoning
+    assert mine == Repeat(first.key, same_body=False)
+
+
+async def test_a_repeat_needs_no_room_in_a_full_buffer(stage: Stage, tmp_path: Any) -> None:
+    text = TEXT + "release: paused\nbacklog: {most: 2}\n"
+    looking = Looking(stage, text, tmp_path)
+    offerings = [Offering(n, identity=str(n)) for n in range(3)]
+    with pytest.raises(NotTaken, match="as many requests wait already"):
+        await looking.door.offer_many(offerings)
+    assert looking.door.state.brought == 2
+    again = await looking.door.offer_many(offerings[:2])
+    assert [type(one) for one in again] == [Repeat, Repeat]
+    assert looking.door.state.brought == 2
 
 
 @pytest.mark.parametrize(

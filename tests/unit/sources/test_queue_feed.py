@@ -21,7 +21,7 @@ from beltline.sources.queue.broker import BrokerLost, Delivery, Inflow
 from beltline.sources.queue.feed import QueueFeed
 from beltline.sources.queue.identity import bounded, placed, sent
 from beltline.sources.queue.message import read_message
-from beltline.sources.refusal import RequestRefused
+from beltline.sources.refusal import RequestRefused, identity_taken
 from beltline.sources.turn import Turn
 
 WAY = QueueWay("c", RabbitQueue("q"), in_flight=4)
@@ -203,7 +203,7 @@ async def test_trouble_of_the_store_is_waited_for_with_growing_pauses() -> None:
 )
 async def test_what_is_refused_is_set_aside_and_acknowledged(message: Delivery, kind: str) -> None:
     door = DoorOfTests()
-    door.answers = {7: Repeat(b"k" * 16, False), 8: RequestRefused(422, "no-route", "nowhere")}
+    door.answers = {7: identity_taken(b"k" * 16), 8: RequestRefused(422, "no-route", "nowhere")}
     way = msgspec.structs.replace(WAY, dead_letter="bad")
     broker = Script([message, delivery(b"1")])
     await run_to_end(feed(door, broker, way=way))
@@ -211,7 +211,8 @@ async def test_what_is_refused_is_set_aside_and_acknowledged(message: Delivery, 
     assert broker.aside[0][2].startswith(kind)
     assert sorted(broker.acknowledged) == sorted([message.body, b"1"])
     assert door.state.refused == 1
-    assert door.noted == ([] if kind == "no-route" else [kind])  # what is offered the door notes
+    is_offered = kind in {"no-route", "identity-taken"}  # what is offered the door notes
+    assert door.noted == ([] if is_offered else [kind])
     dropped = Script([message])
     await run_to_end(feed(door, dropped))
     assert (dropped.aside, dropped.acknowledged) == ([], [message.body])

@@ -13,11 +13,16 @@ from beltline.core.limits import LIMITS, PRODUCTION
 from beltline.core.model import Process
 from beltline.definition.schedule import ScheduleWay
 from beltline.definition.source import Source, read_source
+from beltline.engine.backlogs import Backlogs
+from beltline.engine.fresh import Fresh
 from beltline.engine.ids import id_of
 from beltline.engine.ports import NotFound
 from beltline.engine.records import RunFilter
+from beltline.engine.verdicts import Verdicts
 from beltline.sources.door import Door
-from beltline.sources.firing import NoProcess
+from beltline.sources.firing import Firing
+from beltline.sources.notes import Notes
+from beltline.sources.reception import NoProcess, Reception
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.schedule import LATE_MS, ScheduleFeed
 from tests.simulation.ports import SimulatedBell
@@ -48,8 +53,8 @@ class Clockwork:
         self.woken = 0
 
     def door(self) -> Door:
-        async def holds(source: Source) -> bool:
-            return self.held
+        async def states() -> dict[str, str]:
+            return {"clock": "paused"} if self.held else {}
 
         desk = self.desk
 
@@ -59,7 +64,19 @@ class Clockwork:
             return 1, desk.processes[1]
 
         source = source_of(self.rest)
-        return Door(source, desk.store, desk.node.intake, newest, holds, desk.limits)
+        reception = Reception(
+            desk.store,
+            desk.node.intake,
+            newest,
+            Fresh(states, desk.clock),
+            Backlogs(desk.store, desk.clock),
+        )
+        new_key, holds = reception.new_key, reception.holds_back
+        firing = Firing(source, desk.store, new_key, newest, holds, desk.limits)
+        bell = SimulatedBell(desk.scheduler, desk.clock)
+        verdicts = Verdicts(desk.store, desk.clock, bell, lambda *told: None, desk.limits)
+        notes = Notes(verdicts, desk.limits)
+        return Door(source, reception, firing, desk.store, desk.clock, notes, desk.limits)
 
     def begin(self) -> Door:
         """One more node's feed of the schedule."""

@@ -19,8 +19,9 @@ from beltline.core.template import compile_value
 from beltline.core.turn import Call
 from beltline.egress.client import OutgoingClient
 from beltline.engine.ports import Dispatched, Posted
+from beltline.logs import Redaction
 from beltline.loop import AsyncioMailbox
-from beltline.sdk import Config, Connection, Context, Module, Reject, Retry
+from beltline.sdk import Config, Connection, Context, Module, Reject, Retry, Secret
 from beltline.transports import lane
 from beltline.transports.event import EventTransport, Surroundings
 
@@ -68,13 +69,20 @@ class Stage:
         self.transport = EventTransport(
             catalog.invocation,
             Surroundings(
-                OutgoingClient, unused, lambda run, step: self.log, self._connection, unused
+                OutgoingClient,
+                unused,
+                lambda run, step: self.log,
+                self._connection,
+                unused,
+                Redaction(["canary-of-the-tests"]).clean,
             ),
             self.mailbox,
             limits,
         )
 
     def _connection(self, name: str) -> Connection | None:
+        if name == "shop":
+            return Connection("shop", "http", secret=Secret("canary-of-the-tests"))
         raise LookupError(f"the secret of {name} is not set")
 
     def call(self, module: str, input: Any = None, **step: Any) -> Dispatched:
@@ -124,6 +132,30 @@ async def test_results_come_back_as_plain_json() -> None:
     assert found["quick"] == Answered("quick", 1, 1, {"number": 7}, len(b'{"number":7}'))
     assert found["dated"].result["pair"] == [1, 2]
     assert len(found["dated"].result["key"]) == 32
+
+
+async def test_what_a_handler_gives_is_without_the_secrets_of_connections() -> None:
+    def secret(context: Context) -> str:
+        assert context.connection is not None
+        assert context.connection.secret is not None
+        return context.connection.secret.reveal()
+
+    async def echoes(config: NumberConfig, context: Context) -> Any:
+        return {"of": ["the server said: " + secret(context)], secret(context): 1}
+
+    async def raises(config: NumberConfig, context: Context) -> Any:
+        await asyncio.sleep(0)
+        raise ValueError(f"https://shop.test/{secret(context)}/orders")
+
+    def plain(config: NumberConfig, context: Context) -> Any:
+        return Reject(f"{secret(context)} is wrong")
+
+    async with stage(echoes=echoes, raises=raises, plain=plain) as made:
+        calls = [made.call(name, connection="shop") for name in ("echoes", "raises", "plain")]
+        found = await made.answers(*calls)
+    assert found["echoes"].result == {"of": ["the server said: [secret]"], "[secret]": 1}
+    assert found["raises"].error.message == "ValueError: https://shop.test/[secret]/orders"
+    assert found["plain"].error.message == "[secret] is wrong"
 
 
 async def test_a_handler_that_waits_gives_way_to_the_others() -> None:

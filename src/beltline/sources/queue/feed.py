@@ -23,14 +23,13 @@ from beltline.definition.queue import QueueWay
 from beltline.sources.door import Door, Offering
 from beltline.sources.offering import (
     Pause,
-    is_another,
     offer_until_taken,
     stop_if_cancelled,
 )
 from beltline.sources.queue.broker import Broker, BrokerLost, Delivery
 from beltline.sources.queue.identity import bounded
 from beltline.sources.queue.message import read_message
-from beltline.sources.refusal import RequestRefused, identity_taken
+from beltline.sources.refusal import RequestRefused
 from beltline.sources.turn import Turn
 
 END_S = 10.0
@@ -109,9 +108,6 @@ class QueueFeed:
         )
         for delivery, one in zip(deliveries, read, strict=True):
             answer = one if isinstance(one, RequestRefused) else next(answers)
-            if isinstance(one, Offering) and is_another(answer):
-                answer = identity_taken()
-                self._door.note(answer, one.value, one.meta)
             if isinstance(answer, RequestRefused):
                 await self._refuse(broker, delivery, answer)
             await broker.acknowledge(delivery)
@@ -122,7 +118,8 @@ class QueueFeed:
         except RequestRefused as refused:
             self._door.note(refused, meta={"queue": delivery.where})
             return refused
-        return Offering(value, meta, bounded(delivery.identity, self._limits.identity_bytes))
+        identity = bounded(delivery.identity, self._limits.identity_bytes)
+        return Offering(value, meta, identity, is_claimed=True)
 
     async def _refuse(self, broker: Broker, delivery: Delivery, refused: RequestRefused) -> None:
         reason = f"{refused.kind}: {refused.detail}"

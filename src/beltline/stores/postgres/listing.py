@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from beltline.engine.ids import time_of
 from beltline.engine.records import RunFilter, RunRecord
 from beltline.stores.postgres.lane import Connection
 from beltline.stores.postgres.reading import RECORD, run_record
@@ -90,7 +91,7 @@ def windows(filter: RunFilter, now: int) -> Iterator[tuple[bytes, bytes]]:
         top = _key_at(filter.until + KEY_SLACK_MS)
     if filter.before is not None:
         top = min(top, filter.before)
-    newest = min(int.from_bytes(top[:6]), now)
+    newest = min(time_of(top), now)
     recent = [_key_at(newest - days * DAY_MS) for days in WINDOWS_DAYS]
     for begin in (*(max(key, bottom) for key in recent), bottom):
         if begin < top:

@@ -87,6 +87,10 @@ VALUE = (
     "SELECT value FROM beltline.remembered WHERE space = $1 AND key = $2"
     " AND (expires_at IS NULL OR expires_at > $3)"
 )
+VALUES = (
+    "SELECT key, value FROM beltline.remembered WHERE space = $1"
+    " AND (expires_at IS NULL OR expires_at > $2)"
+)
 PUT_VALUE = (
     "INSERT INTO beltline.remembered (space, key, value, expires_at) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value,"

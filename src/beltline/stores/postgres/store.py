@@ -305,6 +305,10 @@ class PostgresStore(BufferCalls, VerdictCalls):
         rows = await self._read(statements.VALUE, encoded(space), encoded(key), now)
         return rows[0][0] if rows else None
 
+    async def values(self, space: str, now: int) -> dict[str, bytes]:
+        rows = await self._read(statements.VALUES, encoded(space), now)
+        return {key.decode("utf-8", "surrogatepass"): value for key, value in rows}
+
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._change(statements.PUT_VALUE, encoded(space), encoded(key), value, expires_at)
 

@@ -14,6 +14,11 @@ VALUE = (
     " AND (expires_at IS NULL OR expires_at > ?)"
 )
 
+# All of one space.
+VALUES = (
+    "SELECT key, value FROM remembered WHERE space = ? AND (expires_at IS NULL OR expires_at > ?)"
+)
+
 # Remembers a value in place of an earlier one.
 PUT_VALUE = (
     "INSERT INTO remembered (space, key, value, expires_at) VALUES (?, ?, ?, ?)"
@@ -71,6 +76,12 @@ def value(db: apsw.Connection, space: str, key: str, now: int) -> bytes | None:
     """See `Store.value`."""
     row = db.execute(VALUE, (space, key, now)).fetchone()
     return row[0] if row else None
+
+
+def values(db: apsw.Connection, space: str, now: int) -> dict[str, bytes]:
+    """See `Store.values`."""
+    rows: Any = db.execute(VALUES, (space, now)).fetchall()
+    return dict(rows)
 
 
 def put_value(

@@ -280,6 +280,9 @@ class SqliteStore:
     async def value(self, space: str, key: str, now: int) -> bytes | None:
         return await self._read(memory.value, space, key, now)
 
+    async def values(self, space: str, now: int) -> dict[str, bytes]:
+        return await self._read(memory.values, space, now)
+
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
         await self._write(memory.put_value, space, key, value, expires_at)
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
+from beltline.engine.ids import time_of
 from beltline.stores.errors import StoreInUse
 from beltline.stores.postgres import partitions
 from beltline.stores.postgres.address import Address
@@ -154,8 +155,8 @@ class PostgresWriting(PostgresRows):
         """
         with self._told():
             now = int(await self._db.fetchval("SELECT beltline.now_ms()"))
-            begin = int.from_bytes(first[:6])
-            end = min(int.from_bytes(last[:6]) + 1, now + partitions.AHEAD * DAY_MS)
+            begin = time_of(first)
+            end = min(time_of(last) + 1, now + partitions.AHEAD * DAY_MS)
             days = max(1, (end - begin) // DAY_MS)
             width = -(-days // MOST_PARTITIONS) * DAY_MS
             await partitions.cover(self._db, begin, end, width)

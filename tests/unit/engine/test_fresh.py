@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from beltline.api.fresh import MAX_AGE_MS, Fresh
+from beltline.engine.fresh import MAX_AGE_MS, Fresh
 from beltline.engine.ports import StoreFull
 from tests.unit.api.stage import ManualClock
 
