@@ -95,23 +95,11 @@ def carriage_of(
     callbacks: Callbacks,
     blobs: BlobStore,
     limits: Limits,
-    *,
-    store_name: str,
 ) -> Carriage:
-    """The transports of a home. `store_name` tells its store from others; it is empty where nodes
-    share it. Raises `SettingsError` where the address of a worker or a broker is none.
+    """The transports of a home. Raises `SettingsError` where the address of a worker or a broker is
+    none.
     """
-    brokers: dict[tuple[str, str], HubBroker] = {}
-    for remote in files.catalog.remotes():
-        if remote.transport == "queue":
-            place = (remote.address, remote.secret)
-            hub = callbacks.hub_name(store_name)
-            brokers[place] = brokers.get(place) or _hub_broker(remote, connections, hub)
-            continue
-        try:
-            parse_target(remote.address)
-        except Refused as refused:
-            raise SettingsError(f"[modules.{remote.name}] transport: {refused}") from refused
+    brokers = _brokers_of(files.catalog, connections, callbacks.hub)
     workers = Workers()
     event = EventTransport(
         files.catalog.invocation,
@@ -157,6 +145,23 @@ def carriage_of(
     )
     transport = Router({"event": event, "http": http, "queue": queue})
     return Carriage(transport, callbacks, workers, brokers)
+
+
+def _brokers_of(
+    catalog: Catalog, connections: Connections, hub: str
+) -> dict[tuple[str, str], HubBroker]:
+    """The brokers that names are bound to; the addresses of workers are looked at too."""
+    brokers: dict[tuple[str, str], HubBroker] = {}
+    for remote in catalog.remotes():
+        place = (remote.address, remote.secret)
+        if remote.transport == "queue":
+            brokers[place] = brokers.get(place) or _hub_broker(remote, connections, hub)
+            continue
+        try:
+            parse_target(remote.address)
+        except Refused as refused:
+            raise SettingsError(f"[modules.{remote.name}] transport: {refused}") from refused
+    return brokers
 
 
 def _hub_broker(remote: Remote, connections: Connections, hub: str) -> HubBroker:

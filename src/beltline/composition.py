@@ -108,7 +108,8 @@ async def running_hub(
             f"workers answer any of the nodes that share this store, so these sign with one key:"
             f" {ONE_KEY}"
         )
-    callbacks = Callbacks(key or os.urandom(32), home.settings.server.url or own_url)
+    base, store_name = home.settings.server.url or own_url, url or home.store_url
+    callbacks = Callbacks(key or os.urandom(32), base, "" if is_one_of_many else store_name)
     async with AsyncExitStack() as opened:
         store = await open_waiting(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
@@ -128,7 +129,6 @@ async def running_hub(
             callbacks,
             vault,
             clock,
-            store_name="" if is_one_of_many else url or home.store_url,
         )
         opened.push_async_callback(carriage.transport.close)
         await _join(running.node)
@@ -233,24 +233,12 @@ def _construct(
     callbacks: Callbacks,
     vault: Vault,
     clock: SystemClock,
-    *,
-    store_name: str,
 ) -> tuple[Running, Carriage]:
     limits = home.settings.effective_limits()
     mailbox = AsyncioMailbox()
     connections = Connections(files.connections, redaction, home.path, vault)
     blobs = BlobFolder(home.data / "blobs")
-    carriage = carriage_of(
-        files,
-        connections,
-        store,
-        mailbox,
-        clock,
-        callbacks,
-        blobs,
-        limits,
-        store_name=store_name,
-    )
+    carriage = carriage_of(files, connections, store, mailbox, clock, callbacks, blobs, limits)
     processes = ProcessBook(
         store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )

@@ -92,7 +92,7 @@ class QueueLine:
         names = (*NAMES, "gone")
         bindings = {name: Binding(transport=server.address("any")) for name in names}
         self.catalog = Catalog(modules_of(Gate())).bound(bindings)
-        self.results = self.address.results(self.callbacks.hub_name(""))
+        self.results = self.address.results(self.callbacks.hub)
         destination = Destination("broker", self.results, self.address.calls, self.broker.open)
         report: Callable[..., None] = lambda event, run, reason: self.reports.append(event)  # noqa: E731
         self.transport = QueueTransport(

@@ -160,7 +160,8 @@ async def test_a_repeated_call_has_the_same_key_and_an_answer_of_its_own(
     stand: Stands,
 ) -> None:
     async with stand() as on:
-        answers = await on.answers(on.call("tell"), on.call("tell"))
+        call = on.call("tell")
+        answers = await on.answers(call, call)
     assert answers[0] == answers[1]
 
 

@@ -68,14 +68,15 @@ def worker(
     """
     if (http is None) == (transport is None):
         fail("say --http HOST:PORT or --transport URL, one of them", EXIT_USAGE)
+    host, port = ("", 0) if http is None else _listening(http)
+    secret = "" if http is None else _secret(host)
     redaction = Redaction()
     configure_logs(redaction)
     catalog = _catalog(modules)
     where = open_home(home)
     connections = Connections(read_home(where).connections, redaction, where.path)
     name = worker_name(Path(modules).name)
-    if http is not None:
-        host, port = _listening(http)
+    if transport is None:
         make = partial(
             Worker,
             catalog,
@@ -84,11 +85,10 @@ def worker(
             PRODUCTION,
             name=name,
             concurrency=concurrency,
-            secret=_secret(host),
+            secret=secret,
         )
         uvloop.run(_serve(make, host, port, grace))
     else:
-        assert transport is not None
         address, broker = _broker(transport)
         calls = partial(WorkerCalls, catalog, connections, PRODUCTION)
         uvloop.run(_take(calls, catalog, address, broker, name, concurrency, grace))

@@ -51,12 +51,15 @@ _decode_queue_ticket = msgspec.json.Decoder(QueueTicket).decode
 class Callbacks:
     """Signs addresses and tickets, and knows its own. `base` is the hub's own address as workers
     see it, such as `https://hub.example.org`; empty while there is none, and then nothing can be
-    answered later by `http`.
+    answered later by `http`. `hub` tells answers for this hub from those for others on a broker:
+    nodes that share a store have one; `store` is empty for them, and names the store of a node
+    that is alone.
     """
 
-    def __init__(self, key: bytes, base: str = "") -> None:
+    def __init__(self, key: bytes, base: str = "", store: str = "") -> None:
         self._key = key
         self.base = base
+        self.hub = hashlib.blake2b(store.encode(), key=key[:64], digest_size=8).hexdigest()
 
     def address(self, call: Dispatched) -> str:
         """Where this attempt may be answered later; empty where it cannot."""
@@ -92,12 +95,6 @@ class Callbacks:
             return None
         ticket: QueueTicket = _decode_queue_ticket(told)
         return ticket
-
-    def hub_name(self, store: str) -> str:
-        """What the answers for this hub are told apart by on a broker. Nodes that share a store
-        have one name: `store` is empty for them, and names the store of a node that is alone.
-        """
-        return hashlib.blake2b(store.encode(), key=self._key[:64], digest_size=8).hexdigest()
 
     def _signature(self, text: bytes) -> str:
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
