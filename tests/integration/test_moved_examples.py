@@ -6,6 +6,7 @@ behind each broker: one line for each name moves it. Ids are given, and each tim
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -129,6 +130,8 @@ async def journal(
         view = (await inspect(hub.store, hub.processes, KEY)).view()
         heard = {name for name in MOVED if hub.hub.workers.last(name) is not None}
     lines = [{name: told for name, told in line.items() if name != "at"} for line in view.journal]
+    del hub
+    gc.collect()  # compiled expressions may be dropped by this thread only, not by one of handlers
     return lines, heard
 
 
