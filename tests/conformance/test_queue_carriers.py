@@ -124,6 +124,10 @@ async def test_a_broker_that_is_away_parks_and_is_reached_again(
         parked = [await on.next() for _ in range(28)]
         assert all(isinstance(one, Parked) for one in parked), parked
         assert all("waits until broker can be reached again" in one.reason for one in parked)
+        on.transport.dispatch([on.call("echo", visit=40)])
+        known = await on.next()  # it is not even tried: nothing was sent
+        assert isinstance(known, Parked)
+        assert not known.was_called
         server.daemon.start()
         again = [on.call("echo", {"number": n}, visit=n, attempt=2) for n in range(2, 30)]
         answers = {before.visit: before.result["number"]}
