@@ -18,6 +18,7 @@ from bench.rows import (
     backlog,
     belt,
     bloat,
+    coalescing,
     held_backlog,
     history,
     intake,
@@ -52,6 +53,7 @@ ROWS: dict[str, Row] = {
     "queries": queries.measure,
     "bloat": bloat.measure,
     "workers": workers.measure,
+    "coalescing": coalescing.measure,
 }
 
 

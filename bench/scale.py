@@ -33,6 +33,8 @@ class Scale:
     overload_shared_s: int = 60
     worker_backlog: int = 5_000
     worker_runs: int = 3
+    virtual_leads: int = 1_000
+    leads: int = 300
 
 
 FULL = Scale()
@@ -59,4 +61,5 @@ QUICK = Scale(
     overload_shared_s=10,
     worker_backlog=1_000,
     worker_runs=1,
+    leads=100,
 )

@@ -1,8 +1,10 @@
 """How this hub carries calls: its transports put together, with what they need around them.
 
-Router ──> event: handlers in this process
-├─> http:  workers, at the addresses that `beltline.toml` binds names to
-└─> queue: workers behind brokers; their answers come by `Results`
+    Router ──> event: handlers in this process
+           ├─> http:  workers, at the addresses that `beltline.toml` binds names to
+           └─> queue: workers behind brokers
+
+Answers by brokers come another way than the calls: `queues/results.py` takes them meanwhile.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import structlog
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
 from beltline.carriage import Carriage, carriage_of
+from beltline.catalog.limiting import HubRules
 from beltline.connections import Connections
 from beltline.core.limits import Limits
 from beltline.definition.source import Source
@@ -242,7 +243,8 @@ def _construct(
     processes = ProcessBook(
         store, files.catalog, files.connection_kinds(), clock, run_aside=asyncio.to_thread
     )
-    definitions = Definitions(processes, files.sources)
+    rules = HubRules(files.catalog, files.connections, home.settings.modules)
+    definitions = Definitions(processes, files.sources, rules)
     node = _node_of(store, carriage.transport, definitions, mailbox, clock, limits)
 
     verdicts = Verdicts(store, clock, AsyncioBell(clock), report, limits)

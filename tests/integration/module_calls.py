@@ -27,7 +27,7 @@ class Calls:
         context = Context(
             *(run, "step-1", 1, 1, 0, account),
             *(PreparedHttp(), Memory(), lambda run, step: Lines(), self.files, BOUNDS),
-            self.clients,
+            clients=self.clients,
         )
         handler: Any = module.handler
         answer = await handler(msgspec.convert(config, module.config), context)

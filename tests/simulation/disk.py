@@ -27,6 +27,7 @@ from beltline.engine.records import (
     TokenRecord,
 )
 from beltline.engine.verdict_store import Verdict
+from tests.simulation.accounts import Account
 from tests.simulation.held import Held
 
 MANY_CRASHES = 5  # asking for this number asks for all greater ones too
@@ -76,6 +77,7 @@ class Disk(Held, msgspec.Struct):
     """
 
     requests: dict[bytes, NewRequest] = {}
+    accounts: dict[str, Account] = {}
     runs: dict[bytes, RunRow] = {}
     identities: dict[str, Identity] = {}
     journal: dict[bytes, list[JournalRow]] = {}

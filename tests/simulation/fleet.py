@@ -15,6 +15,7 @@ from typing import Any
 from beltline.engine.node import Node
 from beltline.engine.ports import LeaseLost, Posted, StoreAway, StoreBroken, StoreFull
 from tests.simulation.options import SPAN_MS
+from tests.simulation.outages import plan_outages
 from tests.simulation.outside import SimulatedTransport
 from tests.simulation.ports import (
     SimulatedBell,
@@ -29,7 +30,8 @@ from tests.simulation.store import Fate, SimulatedStore
 from tests.simulation.world import STEPS_OF_CLOCK_MS, World
 
 LEASE_MS = 4_000
-ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser")
+ENGINE = ("boot", "belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
+ASTRAY = 0.2  # of the answers
 FATES: tuple[Fate, ...] = ("unsent", "unanswered", "late")
 
 
@@ -89,7 +91,7 @@ class Fleet(World):
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, process.life),
-            definitions=self._given(),
+            definitions=self._configured(),
             mailbox=mailbox,
             clock=process.clock,
             entropy=entropy.randbytes,
@@ -190,6 +192,10 @@ class Fleet(World):
             await hub.store.hand_over()
         self._scheduler.at(self._scheduler.now, lambda: self._kill_process(process))
 
+    def _report(self, event: str, run: str, reason: str) -> None:
+        if "taken over" not in event:  # which is no mistake
+            super()._report(event, run, reason)
+
     # Faults between nodes
 
     def _doubt(self, process: Process) -> Fate:
@@ -214,6 +220,7 @@ class Fleet(World):
         for _ in range(self.options.jumps):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._jump)
         self._plan_steps_of_clocks()
+        plan_outages(self._scheduler, self._outside, self.options, chance)
         self._society.plan()
 
     def _set_clock(self) -> None:
@@ -265,11 +272,17 @@ class Fleet(World):
 
     # What is seen
 
-    def _deliver(self, posted: Posted) -> None:
-        """An answer arrives, at any process that is up."""
-        up = [process.hub for process in self._processes if process.hub is not None]
+    def _deliver(self, posted: Posted, life: int) -> None:
+        """An answer arrives where its call came from, if that life lasts, as by every transport;
+        while faults are on, now and then at any process that is up.
+        """
+        up = [process for process in self._processes if process.hub is not None]
+        if self._is_calm or self._fleet_chance.random() >= ASTRAY:
+            up = [process for process in up if process.life == life]
         if up:
-            self._fleet_chance.choice(up).mailbox.post([posted])
+            hub = self._fleet_chance.choice(up).hub
+            assert hub is not None
+            hub.mailbox.post([posted])
 
     def _note(self, what: str, *about: Any) -> None:
         at, now = self._scheduler.steps, self._scheduler.now

@@ -6,7 +6,7 @@ simulation would find them. Each names the checker that finds it; those of buffe
 from __future__ import annotations
 
 from beltline.core import decide, graph, run, turn
-from beltline.engine import belt, committer, loader, moving, node, pulse
+from beltline.engine import belt, committer, dispatcher, gate, loader, moving, node, pulse
 from beltline.sdk import context
 from tests.simulation import disk, store
 from tests.simulation.mutants_of_buffers import MUTANTS_OF_BUFFERS
@@ -109,12 +109,12 @@ MUTANTS: tuple[Mutant, ...] = (
             _BELT,
             "_go_on",
             "work.calls.extend(calls)",
-            "self._transport.dispatch(calls)",
+            "self._dispatcher.dispatch(calls)",
         ),
     ),
     mutant(
         "a commit that failed is taken for done",
-        "calls_committed_first",
+        "nothing_accepted_is_lost",
         (
             _COMMITTER,
             "_commit",
@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "a recovery gives up attempts whose answers lie in the inbox",
         "callbacks_are_kept",
-        (_BELT, "_first_inputs", "Recovered(answered)", "Recovered()"),
+        (_BELT, "_first_inputs", "Recovered(answered, wakes", "Recovered(wakes"),
     ),
     mutant(
         "a recovery calls again where a later answer is awaited",
@@ -208,7 +208,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "beginning again after a full store counts as progress",
         "poison_is_set_aside",
-        (_BELT, "_posted", " and type(posted.input) is not Recovered", ""),
+        (_BELT, "_posted", "type(input) in (Recovered, Parked)", "type(input) is Parked"),
     ),
     mutant(
         "deadlines are forgotten after a recovery",
@@ -275,6 +275,55 @@ MUTANTS: tuple[Mutant, ...] = (
         "memory is kept after the lease was lost",
         "only_owners_decide",
         (node.Node, "begin_anew", "self._assemble()", "pass"),
+    ),
+    mutant(
+        "what was drawn is not held",
+        "limits_are_kept",
+        (gate.Gate, "draw", "self._held += sum(costs[:granted])", "pass"),
+        (gate.Gate, "give_back", "self._held -= cost", "pass"),
+        (gate.Gate, "ended", "self._spent += requests", "pass"),
+    ),
+    between_nodes(
+        "each node has a bucket of its own",
+        "limits_are_kept",
+        (
+            gate.Gate,
+            "draw",
+            "drawn = await self._store.draw(self.rule, ask)",
+            """fields = {name: getattr(self.rule, name) for name in self.rule.__struct_fields__}
+        fields["name"] = f"bucket {id(self._store)}"
+        drawn = await self._store.draw(type(self.rule)(**fields), ask)""",
+        ),
+    ),
+    mutant(
+        "an outage is a failure",
+        "outages_cost_nothing",
+        (dispatcher.Dispatcher, "settle", 'call.reached not in ("no", "away")', "True"),
+    ),
+    mutant(
+        "parked steps come back at once",
+        "parked_steps_wait",
+        (run, "_step_parked", "visit.at = event.until", "visit.at = at + 1"),
+    ),
+    mutant(
+        "a call that is parked goes out as well",
+        "parked_steps_wait",
+        (
+            dispatcher.Dispatcher,
+            "_park",
+            "breaker = line.breaker",
+            "self._send([unit]); breaker = line.breaker",
+        ),
+    ),
+    mutant(
+        "nobody looks at parked steps",
+        "everything_ends",
+        (
+            run.Run,
+            "next_at",
+            'if visit.phase != "dead" and',
+            'if visit.phase not in ("dead", "parked") and',
+        ),
     ),
     between_nodes(
         "nobody looks for the suspects of a node that was taken over",

@@ -51,6 +51,13 @@ class Options(msgspec.Struct, frozen=True):
     duplicates: float
     poison: float
 
+    # What the connection bears, and how often it is away; 0: no limit
+    rate_per_s: float
+    burst: int
+    concurrency: int
+    together: int
+    outages: int
+
     def limits(self) -> Limits:
         """The engine's limits: small ones, so that they are met."""
         return msgspec.structs.replace(TINY, batch=self.batch, moving_runs=self.moving_runs)
@@ -91,6 +98,11 @@ def draw(chance: Random) -> Options:
         late=often(0.3),
         duplicates=often(0.3),
         poison=0.5 if has_poison else 0.0,
+        rate_per_s=chance.choice((0.0, 0.0, 0.5, 2.0, 10.0)),
+        burst=chance.choice((1, 2, 5)),
+        concurrency=chance.choice((0, 0, 1, 3)),
+        together=chance.choice((1, 1, 3)),
+        outages=chance.choice((0, 0, 1, 3)),
     )
 
 
@@ -111,6 +123,7 @@ def without_faults(options: Options, requests: int) -> Options:
         0.0,
     )
     counts = {"crashes": 0, "clean_stops": 0, "jumps": 0, "spread_ms": 0, "requests": requests}
+    counts |= {"outages": 0}
     return msgspec.structs.replace(options, **calm, **counts)
 
 

@@ -21,13 +21,16 @@ from tests.simulation.options import Options
 from tests.simulation.record import Record, Seen
 from tests.simulation.scheduler import Scheduler
 
+NOBODY = "nobody is there"
+
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 class Outside:
-    """Handlers. `deliver` posts an answer to the hub if it is up; `call_back` brings one that comes
-    later, until the hub tells that it is stored; `kill` ends the process. `later` draws which calls
-    are answered so: a chance of its own, so that the other seeds stay what they were.
+    """Handlers. `deliver` posts an answer to the life that asked, if it is up; `call_back` brings
+    one that comes later, until the hub tells that it is stored; `kill` ends the process. `later`
+    draws which calls are answered so: a chance of its own, so that the other seeds stay what they
+    were.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Outside:
         chance: Random,
         options: Options,
         record: Record,
-        deliver: Callable[[Posted], None],
+        deliver: Callable[[Posted, int], None],
         call_back: Callable[[bytes, Answer], None],
         later: Random,
         kill: Callable[[int], None],
@@ -50,11 +53,18 @@ class Outside:
         self._later = later
         self._defers = later.uniform(0, 0.7) if later.random() < 0.5 else 0.0
         self._kill = kill
+        self._units = 0
         self.is_calm = False  # faults are over
+        self.is_away = False  # nobody is there on the connection
 
     def called(self, call: Dispatched, life: int) -> None:
         """A handler gets a call of the process's `life`."""
+        self._units += 1
+        self._called(call, life)
+
+    def _called(self, call: Dispatched, life: int) -> None:
         asked = call.call
+        is_away = self.is_away and asked.step.connection is not None
         self._record.calls.append(
             Seen(
                 key=call.key,
@@ -65,18 +75,44 @@ class Outside:
                 idempotency=_key_of(call),
                 at=self._scheduler.steps,
                 life=life,
+                time=self._scheduler.now,
+                connection=asked.step.connection,
+                unit=self._units,
+                is_away=is_away,
             )
         )
+        if is_away:
+            self._refuse(call, life)
+            return
+        if asked.step.connection is not None:
+            call.reached = "yes"
         if self._is_poison(call):
             self._scheduler.at(self._scheduler.now + 5, lambda: self._kill(life))
             return
         if self._defers and self._later.random() < self._defers:
-            self._answer_later(call)
+            self._answer_later(call, life)
             return
         if self.is_calm or self._chance.random() >= self._options.lost:
-            self._answer(call)
+            self._answer(call, life)
             if not self.is_calm and self._chance.random() < self._options.duplicates:
-                self._answer(call)
+                self._answer(call, life)
+
+    def called_together(self, calls: list[Dispatched], life: int) -> None:
+        """A batch handler gets calls: one request for all, and an answer for each."""
+        self._units += 1
+        for call in calls:
+            self._called(call, life)
+
+    def _refuse(self, call: Dispatched, life: int) -> None:
+        """Nobody is there, as the outgoing client and the handler tell it."""
+        call.reached, call.trouble = "no", NOBODY
+        asked = call.call
+        error = Error("retry", NOBODY)
+        answer = AttemptFailed(asked.step.id, asked.visit, asked.attempt, error)
+        delay = self._chance.choice((0, 1, 5, 50))
+        self._scheduler.at(
+            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer), life)
+        )
 
     def _is_poison(self, call: Dispatched) -> bool:
         """Some requests carry what kills the process at one of the steps."""
@@ -84,16 +120,16 @@ class Outside:
             return False
         return b'"poison":true' in _canonical(call.call.input)
 
-    def _answer(self, call: Dispatched) -> None:
+    def _answer(self, call: Dispatched, life: int) -> None:
         delay = self._chance.choice((0, 1, 5, 50, 500))
         if not self.is_calm and self._chance.random() < self._options.late:
             delay = self._chance.choice((3_900, 4_100, 6_000, 9_000))
         answer = self.outcome(call)
         self._scheduler.at(
-            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer))
+            self._scheduler.now + delay, lambda: self._deliver(Posted(call.key, answer), life)
         )
 
-    def _answer_later(self, call: Dispatched) -> None:
+    def _answer_later(self, call: Dispatched, life: int) -> None:
         """The handler takes the work over; its answer may come before the hub has noticed that,
         after the deadline, twice, or never.
         """
@@ -101,7 +137,7 @@ class Outside:
         deferred = Posted(call.key, Deferred(asked.step.id, asked.visit, asked.attempt))
         if self.is_calm or later.random() > 0.1:
             delay = later.choice((0, 1, 5, 50))
-            self._scheduler.at(now + delay, lambda: self._deliver(deferred))
+            self._scheduler.at(now + delay, lambda: self._deliver(deferred, life))
         answer = self.outcome(call)
         times = 1 if self.is_calm else later.choice((0, 1, 1, 1, 1, 2))
         for _ in range(times):
@@ -138,6 +174,10 @@ class SimulatedTransport:
         """Hands calls to the world outside."""
         for call in calls:
             self._outside.called(call, self._life)
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Hands a batch to the world outside."""
+        self._outside.called_together(calls, self._life)
 
     def call_inline(self, call: Dispatched) -> Answer:
         """A pure handler's answer, here and now."""

@@ -41,6 +41,7 @@ FIELDS = {
     "step-skipped": ("step", "visit", "result", "size", "to", "reason", "because"),
     "step-left": ("step", "visit", "to", "reason"),
     "command-refused": ("command", "reason"),
+    "step-parked": ("step", "visit", "attempt", "until", "reason", "was_called"),
     "run-stopped": ("reason",),
     "run-completed": ("result", "reason"),
     "run-cancelled": ("reason",),
@@ -86,7 +87,10 @@ class Sending(msgspec.Struct):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A call as its handler saw it. `input` is the hash that the handler made of what it got."""
+    """A call as its handler saw it. `input` is the hash that the handler made of what it got.
+    `time` is the virtual time, `unit` the number of the request that it came with; one that
+    `is_away` found nobody on its connection.
+    """
 
     key: bytes
     step: str
@@ -96,6 +100,10 @@ class Seen(msgspec.Struct, frozen=True):
     idempotency: str
     at: int
     life: int
+    time: int = 0
+    connection: str | None = None
+    unit: int = 0
+    is_away: bool = False
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -228,6 +236,8 @@ class Record(msgspec.Struct):
     calm_at: int = 0  # the true time from which on nothing went wrong
     most_in_memory: int = 0
     memory_limit: int = 0
+    rate_per_s: float = 0.0  # of the connection; 0: no limit
+    burst: int = 0
     ended_in_time: bool = False
 
     def journals(self) -> dict[bytes, list[Fact]]:

@@ -33,6 +33,7 @@ from beltline.engine.records import (
     StoredVersion,
     TokenRecord,
 )
+from tests.simulation.buckets import SimulatedBuckets
 from tests.simulation.buffers import SimulatedBuffers
 from tests.simulation.disk import Disk, joined, write_disk
 from tests.simulation.verdicts import SimulatedVerdicts
@@ -74,7 +75,7 @@ class Numbers:
             raise
 
 
-class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
+class SimulatedStore(SimulatedBuffers, SimulatedVerdicts, SimulatedBuckets):
     """Fulfils `engine.ports.Store`.
 
     `pause` is awaited before a call happens and before it is answered. `refuse` may give the
@@ -110,6 +111,7 @@ class SimulatedStore(SimulatedBuffers, SimulatedVerdicts):
         self._me: int | None = None
         self._commit_numbers, self._claim_numbers = Numbers(), Numbers()
         self._disk = disk
+        self._accounts = disk.accounts if lease_ms else {}  # else they are gone with the process
         self._pause = pause
         self._refuse = refuse
         self._wrote = wrote

@@ -17,6 +17,7 @@ from beltline.definition.modules import ModuleEntry
 from beltline.definition.process import read_process
 
 DRAWN = 60
+LIMITED = ("a", "c")  # these steps go out by the connection that has limits and outages
 
 Definition = dict[str, Any]
 
@@ -37,7 +38,12 @@ class Shelf:
 def definitions() -> list[Definition]:
     """All processes, always in the same order."""
     drawn = [_drawn(f"drawn-{number}", Random(number)) for number in range(DRAWN)]
-    return [*_by_hand(), *_by_hand_too(), *drawn]
+    every = [*_by_hand(), *_by_hand_too(), *drawn]
+    for definition in every:
+        for each in definition["steps"]:
+            if each["module"] == "work" and each["id"] in LIMITED:
+                each["connection"] = "crm"
+    return every
 
 
 @cache

@@ -21,6 +21,7 @@ from beltline.engine.records import JournalRow, StoredVersion
 from tests.simulation import workload
 from tests.simulation.disk import Disk
 from tests.simulation.options import SPAN_MS, Options, draw, with_few_crashes
+from tests.simulation.outages import plan_outages
 from tests.simulation.outside import Outside, SimulatedTransport
 from tests.simulation.ports import (
     SimulatedBell,
@@ -30,6 +31,7 @@ from tests.simulation.ports import (
 )
 from tests.simulation.processes import SimulatedProcesses
 from tests.simulation.record import Crash, Record, Sample
+from tests.simulation.rules import SimulatedRules
 from tests.simulation.scheduler import START_MS, Scheduler
 from tests.simulation.society import WINDOW_MS, Hub, Society
 from tests.simulation.sources import draw_buffering
@@ -39,7 +41,7 @@ from tests.simulation.store import Moment, SimulatedStore
 from tests.simulation.workers import Workers
 
 CALM_MS = 900_000  # all must have ended this long after the last fault
-NO_MISTAKES = ("taken over", "waited in their buffers")
+NO_MISTAKES = ("taken over", "waited in their buffers", "connection")
 STEPS_OF_CLOCK_MS = (-4_000, -60_000, -3_600_000, 4_000, 3_600_000)
 STEPS_MOST = 60_000  # of the scheduler; a seed that needs more goes round in circles
 
@@ -63,8 +65,7 @@ class World:
         self._disk = Disk()
         self._life = 0
         self._crash_at = crash_at
-        self._is_calm = False
-        self._has_recovered = False
+        self._is_calm = self._has_recovered = False
         self._crashes_left = self.options.crashes
         self._full_left = 0
         self._sampled: set[tuple[bytes, int]] = set()
@@ -77,6 +78,8 @@ class World:
             self.options = with_few_crashes(self.options)
         self.record = Record({d["process"]: d for d in self._definitions}, WINDOW_MS)
         self.record.memory_limit = self.options.moving_runs
+        self.record.rate_per_s = self.options.rate_per_s
+        self.record.burst = self.options.burst
         self._outside = Outside(
             self._scheduler,
             Random(f"outside {seed}"),
@@ -163,7 +166,7 @@ class World:
         node = Node(
             store=store,
             transport=SimulatedTransport(self._outside, self._life),
-            definitions=self._given(),
+            definitions=self._configured(),
             mailbox=mailbox,
             clock=self._clock,
             entropy=entropy.randbytes,
@@ -178,9 +181,10 @@ class World:
         if not any(words in event for words in NO_MISTAKES):
             self.record.reports.append(f"{event}: {reason}")
 
-    def _given(self) -> Definitions:
+    def _configured(self) -> Definitions:
         processes = SimulatedProcesses(self._disk.versions, self._scheduler)
-        return Definitions(processes, self._society.buffers.sources)
+        sources = self._society.buffers.sources
+        return Definitions(processes, sources, SimulatedRules(self.options))
 
     async def _start(self, node: Node, mailbox: SimulatedMailbox, store: SimulatedStore) -> None:
         while True:
@@ -192,7 +196,7 @@ class World:
                 break
         self._has_recovered = True
         self._society.hubs[0] = Hub(node, mailbox, store, life=self._life)
-        names = ("belt", "committer", "loader", "timers", "pulse", "releaser")
+        names = ("belt", "committer", "loader", "timers", "pulse", "releaser", "dispatcher")
         for name, coroutine in zip(names, node.coroutines(), strict=True):
             self._spawn(name, coroutine)
 
@@ -302,7 +306,7 @@ class World:
 
     # Answers
 
-    def _deliver(self, posted: Posted) -> None:
+    def _deliver(self, posted: Posted, _life: int) -> None:
         """An answer arrives: at whatever process is up, also at one that did not ask."""
         hub = self._society.hub
         if hub is not None:
@@ -317,6 +321,7 @@ class World:
         for _ in range(self.options.clean_stops):
             self._scheduler.at(START_MS + chance.randint(0, SPAN_MS), self._stop)
         self._plan_steps_of_clocks()
+        plan_outages(self._scheduler, self._outside, self.options, chance)
         self._society.plan()
 
     def _plan_steps_of_clocks(self) -> None:
@@ -352,6 +357,7 @@ class World:
         self._is_calm = self._outside.is_calm = True
         self.record.calm_at = self._scheduler.now
         self._put_clocks_right()
+        self._outside.is_away = False
         self._society.calm_down()
 
     def _put_clocks_right(self) -> None:

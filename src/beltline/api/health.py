@@ -106,7 +106,31 @@ class _Figures(Collector):
             ("stopped", "Runs that wait for a person."),
         ):
             yield _gauge(f"beltline_runs_{name}", about, self._counts[name])
+        yield from self._lines()
         yield from self._intake()
+
+    def _lines(self) -> Iterator[Metric]:
+        """What holds calls back, by the names of connections and modules."""
+        figures = (
+            ("away", "1 while the breaker is open or trying, and steps are parked for an outage."),
+            ("under_way", "Calls that are under way."),
+            ("waiting", "Calls that wait in memory for a turn that is near."),
+        )
+        families = [
+            GaugeMetricFamily(f"beltline_line_{name}", about, labels=("line",))
+            for name, about in figures
+        ]
+        parked = CounterMetricFamily(
+            "beltline_line_parked", "Calls that were parked for a limit.", labels=("line",)
+        )
+        for line in self._hub.node.dispatcher.lines():
+            is_away = line.breaker is not None and line.breaker.state != "closed"
+            values = (int(is_away), line.under_way, len(line))
+            for family, value in zip(families, values, strict=True):
+                family.add_metric((line.name,), value)
+            parked.add_metric((line.name,), line.parked)
+        yield from families
+        yield parked
 
     def _intake(self) -> Iterator[Metric]:
         answers = CounterMetricFamily(

@@ -1,4 +1,4 @@
-"""Operations on what a hub has: its modules and its connections."""
+"""Operations on the modules that a hub has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from beltline.api.access import Role
 from beltline.api.hub import Hub
 from beltline.api.operation import Call, Nothing, operation
 from beltline.api.problem import Problem
-from beltline.catalog.connection_tests import NoTest
 from beltline.catalog.schema import module_schema
 from beltline.core.explanation import moment
 from beltline.definition.finding import nearest
@@ -55,41 +54,6 @@ class ModuleList(msgspec.Struct, frozen=True):
 
     modules: list[ModuleSummary]
     bound: list[BoundName]
-
-
-class ConnectionLimitsView(msgspec.Struct, frozen=True):
-    """What the outside system bears; null: no limit."""
-
-    rate_per_s: float | None
-    burst: int | None
-    concurrency: int | None
-    batch: int | None
-
-
-class ConnectionView(msgspec.Struct, frozen=True):
-    """A connection. Of its secret only this is told: the name, and whether it is set."""
-
-    connection: str
-    kind: str
-    address: str
-    secret: str | None
-    secret_is_set: bool
-    private_addresses: str
-    limits: ConnectionLimitsView
-
-
-class ConnectionList(msgspec.Struct, frozen=True):
-    """All connections, by name."""
-
-    connections: list[ConnectionView]
-
-
-class ConnectionTested(msgspec.Struct, frozen=True):
-    """What came of a test; `found` is what is there, or what has to be changed."""
-
-    connection: str
-    ok: bool
-    found: str
 
 
 @operation(needs=Role.VIEWER, answer=ModuleList)
@@ -137,36 +101,3 @@ async def show_module(call: Call[Nothing, Nothing]) -> dict[str, Any]:
         hint = f" Did you mean {near!r}?" if near else ""
         raise Problem(404, "no-such-module", f"There is no module of this name.{hint}")
     return module_schema(module)
-
-
-@operation(needs=Role.VIEWER, answer=ConnectionList)
-async def list_connections(call: Call[Nothing, Nothing]) -> ConnectionList:
-    """Lists the connections."""
-    hub = call.hub
-    return ConnectionList(
-        [
-            ConnectionView(
-                connection=name,
-                kind=file.kind,
-                address=file.address,
-                secret=None if file.secret is None else file.secret.name,
-                secret_is_set=file.secret is not None and bool(hub.secret(file.secret.name)),
-                private_addresses=file.private_addresses,
-                limits=ConnectionLimitsView(**msgspec.structs.asdict(file.limits)),
-            )
-            for name, file in sorted(hub.connections.items())
-        ]
-    )
-
-
-@operation(needs=Role.OPERATOR, answer=ConnectionTested, problems=(404, 409))
-async def test_connection(call: Call[Nothing, Nothing]) -> ConnectionTested:
-    """Connects as modules do, and tells what it found. It changes nothing on the other side."""
-    name = call.path["name"]
-    try:
-        tested = await call.hub.test_connection(name)
-    except LookupError as missing:
-        raise Problem(404, "no-such-connection", str(missing)) from missing
-    except NoTest as none:
-        raise Problem(409, "no-test", str(none)) from none
-    return ConnectionTested(name, tested.ok, tested.found)

@@ -9,6 +9,7 @@ from beltline.api.buffers import (
     pause_source,
     resume_source,
 )
+from beltline.api.connections import close_breaker, list_connections, test_connection
 from beltline.api.dead_letters import cancel_many, list_dead_letters, retry_many, skip_many
 from beltline.api.definitions import list_processes, publish_process, show_process
 from beltline.api.feeds import run_source_now
@@ -19,7 +20,7 @@ from beltline.api.held_requests import (
     order_requests,
     release_requests,
 )
-from beltline.api.inventory import list_connections, list_modules, show_module, test_connection
+from beltline.api.inventory import list_modules, show_module
 from beltline.api.module_answers import take_answer
 from beltline.api.operation import Endpoint
 from beltline.api.requests import accept_request, list_requests, show_request
@@ -60,6 +61,7 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/modules", list_modules),
     Endpoint("GET", "/api/v1/modules/{name}", show_module),
     Endpoint("GET", "/api/v1/connections", list_connections),
+    Endpoint("POST", "/api/v1/connections/{name}/close-breaker", close_breaker),
     Endpoint("POST", "/api/v1/connections/{name}/test", test_connection),
     Endpoint("GET", "/api/v1/secrets", list_secrets),
     Endpoint("PUT", "/api/v1/secrets/{name}", set_secret),

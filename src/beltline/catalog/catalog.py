@@ -7,6 +7,7 @@ version), as `name@version`, or by a name that `beltline.toml` binds to one of t
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from beltline.catalog.invocation import Invocation, invocation_of
 from beltline.catalog.parameters import check_parameters
 from beltline.core.limits import LIMITS
 from beltline.core.turn import STOP, WAIT
+from beltline.definition.connection import RATE, rate_per_s
 from beltline.definition.finding import nearest
 from beltline.definition.modules import ModuleEntry
 from beltline.sdk import Module
@@ -40,17 +42,33 @@ class CatalogError(Exception):
     """The modules or their bindings do not fit together; the text says which, and what to do."""
 
 
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`limits` of a module, in the words of a connection file's."""
+
+    rate: Annotated[str, msgspec.Meta(pattern=RATE.pattern)] | None = None
+    burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and rate_per_s(self.rate) is None:
+            raise ValueError("rate must be above 0: write it like 2/s")
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst needs a rate: add one like 2/s")
+
+
 class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for (`use`; without
-    it the module of that name), and how it is reached: `event`, in this process, or the address of
-    a worker (`http`) or of a broker (`queue`). `concurrency` bounds the calls that are under way at
-    a worker; `secret` (`${NAME}`) names what is shown to it as a bearer token, or to the broker.
+    it the module of that name), how it is reached: `event`, in this process, or the address of a
+    worker (`http`) or of a broker (`queue`), and how much of it there may be. `concurrency` bounds
+    the calls that are under way at a worker; `secret` (`${NAME}`) names what is shown to it as a
+    bearer token, or to the broker.
     """
 
     use: str = ""
     transport: str = ""
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
     secret: str = ""
+    limits: LimitSettings = LimitSettings()
 
 
 class Remote(msgspec.Struct, frozen=True):
@@ -161,9 +179,11 @@ class Catalog:
         undeclared: list[Module[Any, Any]] = []
         for name, binding in bindings.items():
             pinned = targets.get(name) or self._pinned(name)
-            if not binding.use and not binding.transport:
-                raise CatalogError(f"[modules.{name}] says neither use nor transport: write one")
-            if pinned is None and remotes[name] is None:
+            if binding == Binding():
+                raise CatalogError(
+                    f"[modules.{name}] says neither use nor transport nor limits: write one"
+                )
+            if pinned is None and remotes.get(name) is None:
                 raise CatalogError(f"[modules.{name}]: no module has this name; say which to use")
             if pinned in _BY_THE_ENGINE and remotes.get(name) is not None:
                 raise CatalogError(f"[modules.{name}]: {pinned} is run by the engine itself")
@@ -262,6 +282,14 @@ def _check_name(module: Module[Any, Any]) -> None:
         raise CatalogError(
             f"the module name {module.name[: LIMITS.name_bytes]!r} is not allowed: write small"
             " letters, digits and single dashes, in parts that are joined by dots"
+        )
+    if module.batch is not None and not inspect.iscoroutinefunction(module.batch):
+        raise CatalogError(
+            f"the batch handler of {module.name!r} is not an `async def`: make it one"
+        )
+    if module.batch_most < 1 or module.requests < 1:
+        raise CatalogError(
+            f"`batch_most` and `requests` of the module {module.name!r} are at least 1"
         )
     if module.version < 1:
         raise CatalogError(f"the module {module.name!r} has the version {module.version}: write 1")

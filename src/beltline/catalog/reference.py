@@ -70,6 +70,8 @@ def page(module: Module[Any, Any]) -> str:
         f"| Connection | {connection} |",
         f"| Run by | {'the engine itself' if module.handler is None else 'its handler'} |",
     ]
+    if module.connection:
+        facts.append(f"| Requests | {_requests(module)} |")
     parts = [
         f"# {module.name}",
         _WRITTEN,
@@ -84,6 +86,14 @@ def page(module: Module[Any, Any]) -> str:
         *(_example(module, index) for index in range(len(module.examples))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _requests(module: Module[Any, Any]) -> str:
+    """What a call costs of its connection's limits."""
+    single = "one a call" if module.requests == 1 else f"up to {module.requests} a call"
+    if module.batch is None:
+        return single
+    return f"{single}; up to {module.batch_most} calls that wait go together in one"
 
 
 def _table(schema: dict[str, Any], without: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from beltline.core.problem import Place
+from beltline.definition.buffering import read_timezone
 from beltline.definition.finding import Finding, Report, unreadable
 from beltline.definition.reading import Format, format_of, read_document
 from beltline.definition.secret import SecretRef, read_secret
@@ -24,27 +25,34 @@ from beltline.definition.shape import (
 )
 from beltline.definition.tree import Unreadable
 
-_KEYS = ("connection", "kind", "address", "user", "secret", "limits", "private_addresses")
-_LIMIT_KEYS = ("rate", "burst", "concurrency", "batch")
-_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?/ ?(s|m|h|d)\Z")
+_KEYS = (
+    *("connection", "kind", "address", "user", "secret", "limits", "outage", "private_addresses"),
+)
+_LIMIT_KEYS = ("rate", "burst", "concurrency", "batch", "quota", "timezone")
+RATE = re.compile(r"^([0-9]{1,9}(?:\.[0-9]{1,6})?) ?/ ?(s|m|h|d)$")
+_QUOTA = re.compile(r"([0-9]{1,9}) ?/ ?d\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MOST = 1_000_000
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
-    """What the outside system bears: in any t seconds at most `burst + rate_per_s * t` calls,
-    `concurrency` of them at a time, `batch` commands in one. None: no limit.
+    """What the outside system bears: in any t seconds at most `burst + rate_per_s * t` requests,
+    `concurrency` calls at a time, `batch` commands in one, `quota` requests a day, which begins at
+    midnight in `timezone`. None: no limit.
     """
 
     rate_per_s: float | None = None
     burst: int | None = None
     concurrency: int | None = None
     batch: int | None = None
+    quota: int | None = None
+    timezone: str = "UTC"
 
 
 class ConnectionFile(msgspec.Struct, frozen=True):
     """A named account of an outside system, of the name `user` there; `private_addresses` lets it
-    stand in the hub's own network.
+    stand in the hub's own network. In an `outage` its steps wait until it can be reached again, or
+    they fail by their policies.
     """
 
     name: str
@@ -54,6 +62,7 @@ class ConnectionFile(msgspec.Struct, frozen=True):
     limits: ConnectionLimits = ConnectionLimits()
     private_addresses: Literal["deny", "allow"] = "deny"
     user: str = ""
+    outage: Literal["wait", "fail"] = "wait"
 
 
 class CheckedConnection(msgspec.Struct, frozen=True):
@@ -118,9 +127,13 @@ def _read(
             if not isinstance(private, str)
             else f'private_addresses can be allow or deny, not "{private[:100]}"',
         )
+    outage = data.get("outage", "wait")
+    if outage not in ("wait", "fail"):
+        told = f'"{outage[:100]}"' if isinstance(outage, str) else kind_of(outage)
+        report.error(("outage",), f"outage can be wait or fail, not {told}")
     if report.errors or name is None or kind is None:
         return None
-    return ConnectionFile(name, kind, address, secret, limits, private, user or "")
+    return ConnectionFile(name, kind, address, secret, limits, private, user or "", outage)
 
 
 def _read_address(report: Report, value: Any) -> str:
@@ -161,12 +174,31 @@ def _read_limits(report: Report, value: Any, at: Place) -> ConnectionLimits:
         if key in data
     }
     rate = _read_rate(report, data["rate"], (*at, "rate")) if "rate" in data else None
-    return ConnectionLimits(rate_per_s=rate, **counts)
+    if counts.get("burst") and "rate" not in data:
+        report.error((*at, "burst"), "burst needs a rate", "Add `rate:`, like 2/s.")
+    quota = _read_quota(report, data["quota"], (*at, "quota")) if "quota" in data else None
+    zone = "UTC"
+    if "timezone" in data:
+        zone = read_timezone(report, data, at) or zone
+    return ConnectionLimits(rate_per_s=rate, quota=quota, timezone=zone, **counts)
 
 
 def _read_rate(report: Report, value: Any, at: Place) -> float | None:
-    found = _RATE.match(value) if isinstance(value, str) else None
-    if found is None or not float(found[1]):
+    rate = rate_per_s(value) if isinstance(value, str) else None
+    if rate is None:
         report.error(at, "rate must be a number per time", "Write it like 2/s, 100/m or 5000/d.")
+    return rate
+
+
+def _read_quota(report: Report, value: Any, at: Place) -> int | None:
+    found = _QUOTA.match(value) if isinstance(value, str) else None
+    if found is None or not int(found[1]):
+        report.error(at, "quota must be a number per day", "Write it like 5000/d.")
         return None
-    return float(found[1]) / _SECONDS[found[2]]
+    return int(found[1])
+
+
+def rate_per_s(text: str) -> float | None:
+    """A rate such as `100/m` in calls a second; None where it is none, or not above 0."""
+    found = RATE.match(text)
+    return float(found[1]) / _SECONDS[found[2]] if found and float(found[1]) else None

@@ -29,6 +29,7 @@ from beltline.egress.gate import CheckedResolver, checked_sockets
 from beltline.egress.target import Refused, Target, parse_target
 from beltline.sdk import AnswerTooLarge, Connection, HttpFailed, HttpResponse
 
+CONNECT_S = 5.0  # for one address: a host that does not answer at all is found out by then
 REDIRECTS = 5  # a service that moved needs one or two; more is a loop
 _CONNECTIONS = 256  # open at once; past it requests wait for one another
 _CHUNK_BYTES = 65_536
@@ -159,6 +160,9 @@ class OutgoingClient:
                 return HttpResponse(status=answer.status, headers=names, body=read)
         except Refused as error:
             raise HttpFailed(_with_hint(error, connection), permanent=True) from None
+        except aiohttp.ConnectionTimeoutError:
+            text = f"no connection to {target.origin} within {CONNECT_S:g} s"
+            raise HttpFailed(text, unreachable=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # An asyncio timeout is an OSError too, and belongs to the caller above.
             if isinstance(error, TimeoutError):
@@ -181,7 +185,7 @@ class OutgoingClient:
                     ssl=True if self._tls is None else self._tls,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
                 headers={"Accept-Encoding": "gzip", "User-Agent": "beltline"},
                 skip_auto_headers=("Content-Type",),
                 auto_decompress=False,
@@ -299,12 +303,13 @@ def _failed(error: Exception, target: Target) -> HttpFailed:
     """The failure in words of its own: the library's texts can repeat the URL."""
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return HttpFailed(f"no secure connection to {target.origin}: check its certificate")
+            text = f"no secure connection to {target.origin}: check its certificate"
+            return HttpFailed(text, unreachable=True)
         case aiohttp.ClientConnectorDNSError():
-            return HttpFailed(f"the name {target.host} has no address")
+            return HttpFailed(f"the name {target.host} has no address", unreachable=True)
         case aiohttp.ClientConnectorError():
             reason = error.os_error.strerror or type(error.os_error).__name__
-            return HttpFailed(f"no connection to {target.origin}: {reason}")
+            return HttpFailed(f"no connection to {target.origin}: {reason}", unreachable=True)
         case aiohttp.InvalidURL():
             return HttpFailed("the URL cannot be read: check its host and port", permanent=True)
         case _:

@@ -27,6 +27,7 @@ from beltline.core.inputs import (
     AttemptFailed,
     Cancel,
     Input,
+    Parked,
     Recovered,
     SetAside,
     Start,
@@ -37,6 +38,7 @@ from beltline.core.inputs import Message as Said
 from beltline.core.limits import Limits
 from beltline.core.run import Run, Status, new_run, replay
 from beltline.engine.committer import Committer
+from beltline.engine.dispatcher import Dispatcher
 from beltline.engine.ids import id_of
 from beltline.engine.loader import Loader
 from beltline.engine.moving import Moving, MovingRuns, Timers
@@ -46,7 +48,6 @@ from beltline.engine.ports import (
     Mailbox,
     Posted,
     Report,
-    Transport,
 )
 from beltline.engine.records import (
     Acceptance,
@@ -75,7 +76,7 @@ class Belt:
         *,
         mailbox: Mailbox,
         committer: Committer,
-        transport: Transport,
+        dispatcher: Dispatcher,
         runs: MovingRuns,
         timers: Timers,
         clock: Clock,
@@ -85,7 +86,7 @@ class Belt:
     ) -> None:
         self._mailbox = mailbox
         self._committer = committer
-        self._transport = transport
+        self._dispatcher = dispatcher
         self._runs = runs
         self._timers = timers
         self._clock = clock
@@ -120,17 +121,22 @@ class Belt:
     # What comes in
 
     def _posted(self, posted: Posted, now: int) -> None:
+        input = self._dispatcher.settle(posted.key, posted.input)
         moving = self._runs.get(posted.key)
         if moving is None:
             self.answers_fenced += 1  # it ended or left; whoever loads it asks again
             return
-        if type(posted.input) is TimePassed:
+        if type(input) is TimePassed:
             moving.watched = 0
-        has_moved = self._go_on(moving, posted.input, now)
-        if not has_moved and type(posted.input) is not TimePassed:
+        begins_again = type(input) in (Recovered, Parked) or (
+            type(input) is TimePassed and moving.run.is_parked
+        )
+        has_moved = self._go_on(moving, input, now)
+        if not has_moved and type(input) is not TimePassed:
             self.answers_fenced += 1
-        # Beginning again is no progress: a run that kills the process must stay suspected.
-        self._settle(moving, has_moved and type(posted.input) is not Recovered)
+        # Neither beginning again nor waiting for a turn is progress: a run that kills the process
+        # must stay suspected.
+        self._settle(moving, has_moved and not begins_again)
 
     def _submitted(self, submitted: Submitted, now: int) -> None:
         request = submitted.request
@@ -208,7 +214,8 @@ class Belt:
         if not run.started:
             return [Start()]
         answered = frozenset((a.step, a.visit) for a in answers if awaited(run, a) is not None)
-        return [Recovered(answered), *answers, TimePassed()]
+        # A suspect stays here while it is parked (see `_settle`): not by a clock that is gone.
+        return [Recovered(answered, wakes=stored.crashes > 0), *answers, TimePassed()]
 
     def _noticed(self, noticed: Noticed, now: int) -> None:
         moving = self._runs.get(noticed.message.key)
@@ -227,9 +234,13 @@ class Belt:
             moving.messages.add(message.id)
             self._committer.gathering.messages_done.append(message.id)
             try:
-                said.append(decode_message(message.body))
+                one = decode_message(message.body)
             except msgspec.DecodeError as wrong:  # of a newer version, say
                 self._report("a message is not understood", moving.run.id, str(wrong))
+                continue
+            if isinstance(one, Answered | AttemptFailed):
+                self._dispatcher.heard(moving.run.key, one)
+            said.append(one)
         return said
 
     # What follows
@@ -271,9 +282,9 @@ class Belt:
             if not may_call:
                 continue
             for call in decision.calls:
-                dispatched = Dispatched(run.key, run.id, call)
+                dispatched = Dispatched(run.key, run.id, call, run.process.name)
                 if call.step.is_inline and len(rows) < RUN_AHEAD:
-                    pending.append(self._transport.call_inline(dispatched))
+                    pending.append(self._dispatcher.call_inline(dispatched))
                 else:
                     calls.append(dispatched)
         self.decisions += len(rows)
@@ -283,6 +294,11 @@ class Belt:
     def _settle(self, moving: Moving, changed: bool) -> None:
         """Keeps the run's row and watch true after decisions."""
         run = moving.run
+        if moving.crashes and not changed and run.is_parked and not run.is_moving:
+            # It has not been called yet, so it stays suspected, and here: to let go of it would
+            # clear its crashes.
+            self._timers.watch(moving)
+            return
         if not run.is_moving:
             self._committer.gathering.changes[run.key] = RunChange(
                 run.key, run.status, run.next_at, owned=False

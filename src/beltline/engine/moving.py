@@ -9,7 +9,7 @@ import msgspec
 from beltline.core.inputs import TimePassed
 from beltline.core.limits import Limits
 from beltline.core.run import Run, Status
-from beltline.engine.ports import Bell, Clock, Mailbox, Posted
+from beltline.engine.ports import Bell, Clock, Dispatched, Mailbox, Posted
 from beltline.engine.records import StoredRun
 
 
@@ -43,6 +43,12 @@ class MovingRuns:
     def get(self, key: bytes) -> Moving | None:
         """The run, if it is here."""
         return self._by_key.get(key)
+
+    def awaits(self, call: Dispatched) -> bool:
+        """Whether a run here still waits for the answer of this call."""
+        moving, asked = self._by_key.get(call.key), call.call
+        visit = moving.run.open.get((asked.step.id, asked.visit)) if moving is not None else None
+        return visit is not None and visit.phase == "dispatched" and visit.attempt == asked.attempt
 
     def add(self, moving: Moving) -> None:
         """The run is here from now on."""

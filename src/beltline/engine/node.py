@@ -13,13 +13,24 @@ from typing import Any, NamedTuple, Protocol
 from beltline.core.limits import Limits
 from beltline.definition.source import Source
 from beltline.engine.belt import Belt
+from beltline.engine.call_rules import CallRules, NoRules
 from beltline.engine.collecting import Collector
 from beltline.engine.committer import Committer
+from beltline.engine.dispatcher import Dispatcher
 from beltline.engine.ids import RunIds
 from beltline.engine.intake import Intake
 from beltline.engine.loader import Loader, Processes
 from beltline.engine.moving import MovingRuns, Timers
-from beltline.engine.ports import Bell, Clock, Mailbox, Reply, Report, Store, Transport
+from beltline.engine.ports import (
+    Bell,
+    Clock,
+    Dispatched,
+    Mailbox,
+    Reply,
+    Report,
+    Store,
+    Transport,
+)
 from beltline.engine.pulse import Pulse
 from beltline.engine.releaser import Releaser, Versions
 from beltline.engine.work import Barrier, Submitted
@@ -30,10 +41,13 @@ class NodeProcesses(Processes, Versions, Protocol):
 
 
 class Definitions(NamedTuple):
-    """What is configured: the processes as they are published, and the sources by their names."""
+    """What is configured: the processes as they are published, the sources by their names, and how
+    calls of steps go out.
+    """
 
     processes: NodeProcesses
     sources: Mapping[str, Source]
+    rules: CallRules = NoRules()
 
 
 class Node:
@@ -57,7 +71,6 @@ class Node:
         limits: Limits,
     ) -> None:
         self._mailbox = mailbox
-        self._transport = transport
         self._processes = definitions.processes
         self._new_bell = new_bell
         self._new_reply = new_reply
@@ -77,12 +90,26 @@ class Node:
             Collector(store, ids, definitions.processes.newest, self._expect, limits),
             limits,
         )
+        self.dispatcher = Dispatcher(
+            transport,
+            definitions.rules,
+            store,
+            mailbox,
+            clock,
+            new_bell(),
+            report,
+            self._is_awaited,
+            limits,
+        )
         self._assemble()
         self.intake = Intake(mailbox, self.committer, ids, clock, new_reply)
         store.listen(self._wake)
 
     def _wake(self) -> None:
         self.loader.wake()  # that of the membership that lasts now
+
+    def _is_awaited(self, call: Dispatched) -> bool:
+        return self.runs.awaits(call)
 
     def _expect(self, at: int) -> None:
         self.loader.expect(at)
@@ -97,7 +124,7 @@ class Node:
         )
         self.committer = Committer(
             self.store,
-            self._transport,
+            self.dispatcher,
             self._mailbox,
             self.runs,
             self.timers,
@@ -119,7 +146,7 @@ class Node:
         self.belt = Belt(
             mailbox=self._mailbox,
             committer=self.committer,
-            transport=self._transport,
+            dispatcher=self.dispatcher,
             runs=self.runs,
             timers=self.timers,
             clock=clock,
@@ -144,6 +171,7 @@ class Node:
         """
         self.committer.abandon("this node had lost touch with its store")
         kept = [item for item in self._mailbox.clear() if isinstance(item, Submitted | Barrier)]
+        self.dispatcher.forget()
         watchers, is_draining = self.committer.watchers, self.committer.is_draining
         self._assemble()
         self.committer.watchers = watchers
@@ -160,6 +188,7 @@ class Node:
             self.timers,
             self.pulse,
             self.releaser,
+            self.dispatcher,
         )
         return [part.run() for part in parts]
 
@@ -187,3 +216,4 @@ class Node:
         self.loader.is_draining = True
         self.releaser.is_draining = True
         self.committer.is_draining = True
+        self.dispatcher.drain()

@@ -7,13 +7,14 @@ milliseconds. A run's `key` is its id as 16 bytes; ids are UUIDv7, so keys are o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from beltline.core.inputs import Answer, Input
 from beltline.core.turn import Call
 from beltline.engine.buffer_store import BufferStore
+from beltline.engine.limit_store import LimitStore
 from beltline.engine.records import (
     Acceptance,
     Allowance,
@@ -64,7 +65,7 @@ class NotFound(LookupError):
     """The caller: there is no such run, process, version, or source."""
 
 
-class Store(BufferStore, VerdictStore, Protocol):
+class Store(BufferStore, VerdictStore, LimitStore, Protocol):
     """Where everything is durable.
 
     Every method that changes something returns only when the change has survived a power loss.
@@ -354,12 +355,25 @@ class Reply(Protocol):
         ...
 
 
+Reached = Literal["", "yes", "no", "away", "broken"]
+
+
 class Dispatched(msgspec.Struct):
-    """A call on its way out: which run it belongs to, and what it asks."""
+    """A call on its way out: which run it belongs to, what it asks, and for which process.
+
+    The outgoing client tells here what it met on the step's connection: how many `requests` it
+    made, and whether the last one `reached` the other side. "no": nothing was sent; "away":
+    something before it answered that it is not there; "broken": the way broke in between. `trouble`
+    has the words.
+    """
 
     key: bytes
     run: str
     call: Call
+    process: str = ""
+    requests: int = 0
+    reached: Reached = ""
+    trouble: str = ""
 
 
 class Transport(Protocol):
@@ -373,6 +387,12 @@ class Transport(Protocol):
 
     def dispatch(self, calls: list[Dispatched]) -> None:
         """Takes over calls whose decisions are durable."""
+        ...
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Takes over calls of one module that go to its batch handler together. Each has an answer
+        of its own.
+        """
         ...
 
     def call_inline(self, call: Dispatched) -> Answer:

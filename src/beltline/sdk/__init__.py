@@ -13,14 +13,16 @@ from beltline.sdk.context import (
     KeyValue,
     Logger,
 )
-from beltline.sdk.declaration import Config, Example, Module, Output
+from beltline.sdk.declaration import Answer, BatchHandler, Config, Example, Module, Output
 from beltline.sdk.duration import Duration, duration_s
 from beltline.sdk.files import FileRef, Files, FilesAway, NoFile, OpenFile
 from beltline.sdk.meta import field
 from beltline.sdk.outcome import Reject, Retry
 
 __all__ = [
+    "Answer",
     "AnswerTooLarge",
+    "BatchHandler",
     "Bounds",
     "Client",
     "ClientFailed",

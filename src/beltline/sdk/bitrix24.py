@@ -25,7 +25,7 @@ METHOD = r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9_]+)*$"
 # of ten: where the portal does not say when, the first can leave after a minute.
 OPERATING_WAIT_S = 60.0
 _TIMEOUT_S = 30.0
-_DESCRIPTION_CHARACTERS = 500
+DESCRIPTION_CHARACTERS = 500
 
 
 class PortalRefused(Exception):
@@ -87,7 +87,7 @@ def _checked(method: str, response: HttpResponse) -> dict[str, Any]:
     if error is None and response.status == 200 and "result" in answer:
         return answer
     code = str(error or "")
-    words = str(answer.get("error_description", "")).strip()[:_DESCRIPTION_CHARACTERS]
+    words = str(answer.get("error_description", "")).strip()[:DESCRIPTION_CHARACTERS]
     said = " ".join(part for part in (code, words) if part) or "no reason was given"
     reason = f"{method}: {said} (status {response.status})"
     if code == "OPERATION_TIME_LIMIT":
@@ -111,12 +111,17 @@ def _decoded(response: HttpResponse) -> dict[str, Any]:
 
 def _operating_wait_s(answer: dict[str, Any], response: HttpResponse) -> float:
     """How long a method stays blocked, by the portal's own clock where it tells it."""
+    return reset_in_s(answer) or response.retry_after_s() or OPERATING_WAIT_S
+
+
+def reset_in_s(answer: Mapping[str, Any]) -> float | None:
+    """In how many seconds the method is let through again, by an answer; None: it does not say."""
     time = answer.get("time")
     if isinstance(time, dict):
         reset, now = time.get("operating_reset_at"), time.get("finish", time.get("start"))
         if isinstance(reset, int | float) and isinstance(now, int | float):
             return max(1.0, float(reset - now))
-    return response.retry_after_s() or OPERATING_WAIT_S
+    return None
 
 
 def _for_now(reason: str, after_s: float | None = None) -> PortalRefused:

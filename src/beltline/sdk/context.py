@@ -49,12 +49,14 @@ class HttpResponse(msgspec.Struct, frozen=True):
 class HttpFailed(Exception):
     """No answer came: the address was refused, the connection broke, or the time ran out.
 
-    `permanent` holds where trying again cannot help, such as an address that is not allowed.
+    `permanent` holds where trying again cannot help, such as an address that is not allowed;
+    `unreachable` where nothing was sent, since there was no way to the other side.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, unreachable: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.unreachable = unreachable
 
 
 class AnswerTooLarge(HttpFailed):
@@ -117,7 +119,9 @@ class Logger(Protocol):
 class Context:
     """One attempt of one visit, as its handler sees it.
 
-    `deadline_ms` is wall time in Unix milliseconds, after which the answer no longer counts.
+    `deadline_ms` is wall time in Unix milliseconds, after which the answer no longer counts. Where
+    it `is_repeat`, an earlier attempt of the visit may have been carried out; `attempt` alone does
+    not tell, since an attempt that waited for its turn and was never made counts too.
     """
 
     __slots__ = (
@@ -129,6 +133,7 @@ class Context:
         "deadline_ms",
         "files",
         "http",
+        "is_repeat",
         "memory",
         "run",
         "step",
@@ -148,6 +153,7 @@ class Context:
         log: Callable[[str, str], Logger],
         files: Files,
         bounds: Bounds,
+        is_repeat: bool | None = None,
         clients: Clients | None = None,
     ) -> None:
         self.run = run
@@ -161,6 +167,7 @@ class Context:
         self._new_log = log
         self.files = files
         self.bounds = bounds
+        self.is_repeat = attempt > 1 if is_repeat is None else is_repeat
         self._clients = clients
 
     @property

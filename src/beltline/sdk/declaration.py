@@ -33,6 +33,7 @@ C = TypeVar("C")
 R = TypeVar("R")
 Answer: TypeAlias = R | Retry | Reject
 Handler = Callable[[C, Context], Answer[R] | Awaitable[Answer[R]]]
+BatchHandler = Callable[[list[tuple[C, Context]]], Awaitable[list[Answer[R]]]]
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -55,6 +56,12 @@ class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
     (`idempotent`), or perhaps a second effect (`at-least-once`). `connection` names the kind of
     connection that the module needs. `on_repeat` tells people what a repeated call does, where
     `effect` leaves it open.
+
+    `requests` is the most that one call asks of its connection, whose limits count them. Where many
+    calls on one connection wait, up to `batch_most` of them go to `batch` together (an `async
+    def`), which makes one request for all and gives an answer for each, in their order; what it
+    raises is a failure of each. Calls that may repeat an earlier one and are `at-least-once` go to
+    the handler alone, so that it can look for what the first one did.
     """
 
     name: str
@@ -70,6 +77,9 @@ class Module(msgspec.Struct, Generic[C, R], frozen=True, kw_only=True):
     description: str = ""
     connection: str | None = None
     on_repeat: str = ""
+    requests: int = 1
+    batch: BatchHandler[C, R] | None = None
+    batch_most: int = 50
 
     @property
     def pinned(self) -> str:

@@ -32,6 +32,7 @@ from beltline.engine.ports import Dispatched, Mailbox, Posted
 from beltline.sdk import Bounds, Connection, Context, Files, Http, KeyValue, Logger
 from beltline.transports.kept_clients import KeptClients
 from beltline.transports.lane import GRACE_S, Lane, LaneHttp
+from beltline.transports.reach import ReachingHttp
 
 WATCH_S = 0.25
 
@@ -86,6 +87,15 @@ class EventTransport:
         with self._lock:
             self._under_way += len(calls)
             self._lane.take(iter(calls))
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Takes over calls that go to their module's batch handler together."""
+        if calls[0].call.step.implementation in self._blocking:
+            self.dispatch(calls)
+            return
+        with self._lock:
+            self._under_way += len(calls)
+            self._lane.take_batch(calls)
 
     def call_inline(self, call: Dispatched) -> Answer:
         """Runs a pure handler here and now. One that waits for something is no pure handler, and
@@ -151,6 +161,36 @@ class EventTransport:
             return self.raised(call, error)
         return coroutine
 
+    def begin_batch(
+        self, calls: list[Dispatched], http: Http
+    ) -> tuple[list[Answer], list[Dispatched], Coroutine[Any, Any, Any] | None]:
+        """Begins a batch; see `lane.Carrier`."""
+        invocation = self._find(calls[0].call.step.implementation)
+        if invocation is None or invocation.module.batch is None:
+            return [unknown(call) for call in calls], calls, None
+        http = ReachingHttp(http, calls)
+        wrong: list[Answer] = []
+        wrong_calls: list[Dispatched] = []
+        good: list[tuple[Any, Context]] = []
+        for call in calls:
+            try:
+                good.append((invocation.decode(call.call.input), self._context(call, http)))
+            except msgspec.ValidationError as error:
+                wrong.append(failed(call, "input", explain(error), final=True))
+                wrong_calls.append(call)
+            except Exception as error:
+                wrong.append(self.raised(call, error))
+                wrong_calls.append(call)
+        coroutine: Any = invocation.module.batch(good) if good else None
+        return wrong, wrong_calls, coroutine
+
+    def answers(self, calls: list[Dispatched], outcomes: Any) -> list[Answer]:
+        """What a batch handler's outcomes mean, one for each call."""
+        if not isinstance(outcomes, list) or len(outcomes) != len(calls):
+            text = f"the batch handler must give a list of {len(calls)} answers, one for each call"
+            return [failed(call, "result", text, final=True) for call in calls]
+        return [self.answer(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
+
     def answer(self, call: Dispatched, outcome: Any) -> Answer:
         """What a handler's outcome means."""
         invocation = self._find(call.call.step.implementation)
@@ -172,6 +212,8 @@ class EventTransport:
     def _context(self, call: Dispatched, http: Http, clients: KeptClients | None = None) -> Context:
         asked, around = call.call, self._surroundings
         connection = asked.step.connection
+        if connection is not None and not isinstance(http, ReachingHttp):
+            http = ReachingHttp(http, [call])
         return Context(  # in the order of its parameters: this is made for every call
             call.run,
             asked.step.id,
@@ -184,6 +226,7 @@ class EventTransport:
             around.log,
             around.files,
             self._bounds,
+            asked.is_repeat,
             clients,
         )
 

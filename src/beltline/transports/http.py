@@ -34,6 +34,7 @@ from beltline.engine.workers import Workers
 from beltline.sdk import Connection, HttpFailed, HttpResponse
 from beltline.transports.http_answers import answer_of_failure, answer_of_response
 from beltline.transports.lane import GRACE_S, LaneHttp
+from beltline.transports.worker_reach import note_failure, note_response
 
 VERSION_BYTES = 200  # of what a worker calls itself
 
@@ -117,6 +118,10 @@ class HttpTransport:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """A worker takes one call at a time."""
+        self.dispatch(calls)
+
     def call_inline(self, call: Dispatched) -> Answer:
         """No module behind a network is pure."""
         return failed(call, "module", "a module of a worker is not called in place", final=True)
@@ -168,6 +173,7 @@ class HttpTransport:
         try:
             return await self._ask(line, call, left_s + GRACE_S)
         except HttpFailed as trouble:
+            note_failure(call, trouble)
             return answer_of_failure(call, trouble, self._limits)
         except Exception as error:
             return raised(call, error)
@@ -178,6 +184,9 @@ class HttpTransport:
         if len(event) > most:
             text = f"the event would pass module_event_bytes ({most}): give the step less"
             return failed(call, "limit", text, final=True)
+        invocation = self._directory.invocation(call.call.step.implementation)
+        # What the worker asks for on the connection is not seen here: all that it may count.
+        call.requests = 1 if invocation is None else invocation.module.requests
         response = await self._around.http.request(
             "POST",
             line.remote.address,
@@ -187,13 +196,13 @@ class HttpTransport:
             connection=line.account,
         )
         self._hear(line.remote, response)
+        note_response(call, response)
         asked = call.call
         if response.status == 202:
             if not self._around.callbacks.base:
                 text = "the worker answers later (202), and this hub has no address: [server] url"
                 return failed(call, "transport", text, final=False)
             return Deferred(asked.step.id, asked.visit, asked.attempt)
-        invocation = self._directory.invocation(asked.step.implementation)
         return answer_of_response(call, response, invocation, self._limits)
 
     def _event_of(self, call: Dispatched) -> bytes:

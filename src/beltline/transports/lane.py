@@ -50,6 +50,18 @@ class Carrier(Protocol):
         """
         ...
 
+    def begin_batch(
+        self, calls: list[Dispatched], http: Http
+    ) -> tuple[list[Answer], list[Dispatched], Coroutine[Any, Any, Any] | None]:
+        """Answers that are known, with their calls; and the batch handler's coroutine for the rest,
+        None where there is nothing left for it.
+        """
+        ...
+
+    def answers(self, calls: list[Dispatched], outcomes: Any) -> list[Answer]:
+        """What a batch handler's outcomes mean, one for each call."""
+        ...
+
     def answer(self, call: Dispatched, outcome: Any) -> Answer:
         """What the handler's outcome means."""
         ...
@@ -85,6 +97,45 @@ class Lane:
         """Drives a batch; any thread may call this."""
         self._batches.append(batch)
         self._loop.call_soon_threadsafe(self._drive_on, batch)
+
+    def take_batch(self, calls: list[Dispatched]) -> None:
+        """Drives calls that go to a batch handler together; any thread may call this."""
+        self._loop.call_soon_threadsafe(self._begin_batch, calls)
+
+    def _begin_batch(self, calls: list[Dispatched]) -> None:
+        task = self._loop.create_task(self._drive_batch(calls))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drive_batch(self, calls: list[Dispatched]) -> None:
+        carrier = self._carrier
+        self._driven += 1
+        self.current = calls[0]
+        answers, answered, begun = carrier.begin_batch(calls, self._http)
+        known = set(map(id, answered))
+        rest = [call for call in calls if id(call) not in known]
+        if begun is not None:
+            answers = answers + await self._batch_answers(rest, begun)
+        self.current = None
+        keys = [call.key for call in (*answered, *rest)]
+        carrier.post([Posted(key, answer) for key, answer in zip(keys, answers, strict=True)])
+
+    async def _batch_answers(
+        self, calls: list[Dispatched], begun: Coroutine[Any, Any, Any]
+    ) -> list[Answer]:
+        """Drives a batch handler to its end, no longer than its longest attempt may take."""
+        longest_ms = max(call.call.step.timeout_ms for call in calls)
+        try:
+            waits_for = begun.send(None)
+            self.current = None
+            async with asyncio.timeout(longest_ms / 1_000 + GRACE_S):
+                return self._carrier.answers(calls, await _Continued(begun, waits_for))
+        except StopIteration as stopped:
+            return self._carrier.answers(calls, stopped.value)
+        except BaseException as error:
+            if self._is_ending:
+                raise
+            return [self._carrier.raised(call, error) for call in calls]
 
     def is_stuck(self) -> bool:
         """Whether nothing has moved here for `STUCK_S`; to be asked every now and then."""

@@ -21,6 +21,7 @@ import msgspec
 
 from beltline.catalog.answers import failed, raised, unknown
 from beltline.catalog.catalog import Remote
+from beltline.catalog.invocation import Invocation
 from beltline.core.inputs import Answer, Deferred, Parked
 from beltline.core.limits import Limits
 from beltline.engine.callbacks import Callbacks
@@ -70,10 +71,14 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class Directory(Protocol):
-    """Where modules are (`catalog.Catalog`)."""
+    """Where modules are, and what they declare (`catalog.Catalog`)."""
 
     def remote(self, name: str, pinned: str) -> Remote | None:
         """What a step is bound to."""
+        ...
+
+    def invocation(self, pinned: str) -> Invocation | None:
+        """The module's declaration."""
         ...
 
 
@@ -204,6 +209,10 @@ class QueueTransport:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """A worker takes one call at a time."""
+        self.dispatch(calls)
+
     def call_inline(self, call: Dispatched) -> Answer:
         """No module behind a broker is pure."""
         return failed(call, "module", "a module of a worker is not called in place", final=True)
@@ -263,6 +272,9 @@ class QueueTransport:
         if len(event) > most:
             text = f"the event would pass module_event_bytes ({most}): give the step less"
             return failed(call, "limit", text, final=True)
+        # What the worker asks for on a connection is not seen here: all that it may count.
+        invocation = self._directory.invocation(asked.step.implementation)
+        call.requests = 1 if invocation is None else invocation.module.requests
         place = road.to.place_of(asked.step.implementation.partition("@")[0])
         try:
             post = await road.post(place)

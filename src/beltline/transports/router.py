@@ -1,7 +1,10 @@
 """The transport that the engine sees: each step goes by the one that is configured for its module.
 
-dispatch ──> Router ──> event: handlers in this process
-└──> http:  workers at addresses
+    dispatch ──> Router ──> event: handlers in this process
+                       ├──> http:  workers at addresses
+                       └──> queue: workers behind brokers
+
+Which one that is a step says as it is configured now, not as it was when its process was published.
 """
 
 from __future__ import annotations
@@ -43,6 +46,10 @@ class Router:
             by_name.setdefault(call.call.step.transport, []).append(call)
         for name, those in by_name.items():
             self._transports[name].dispatch(those)
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        """Hands calls of one module over together, where its transport can."""
+        self._transports[calls[0].call.step.transport].dispatch_batch(calls)
 
     def call_inline(self, call: Dispatched) -> Answer:
         """Runs a pure handler, which is one of this process."""

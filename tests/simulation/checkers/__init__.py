@@ -18,12 +18,15 @@ from tests.simulation.checkers import (
     everything_ends,
     leases_are_kept,
     left_once,
+    limits_are_kept,
     lines_keep_order,
     memory_is_bounded,
     nothing_accepted_is_lost,
     one_key_for_one_visit,
     only_owners_decide,
     order_follows_routes,
+    outages_cost_nothing,
+    parked_steps_wait,
     places_are_kept,
     poison_is_set_aside,
     repeats_get_the_first_answer,
@@ -62,6 +65,9 @@ CHECKERS: dict[str, Checker] = {
         withdrawn_is_not_called,
         places_are_kept,
         backlogs_drain,
+        limits_are_kept,
+        outages_cost_nothing,
+        parked_steps_wait,
     )
 }
 

@@ -53,6 +53,7 @@ NEEDS = {
     "GET /api/v1/modules": Role.VIEWER,
     "GET /api/v1/modules/{name}": Role.VIEWER,
     "GET /api/v1/connections": Role.VIEWER,
+    "POST /api/v1/connections/{name}/close-breaker": Role.OPERATOR,
     "POST /api/v1/connections/{name}/test": Role.OPERATOR,
 }
 ENDPOINTS = {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in ROUTES}

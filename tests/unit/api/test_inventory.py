@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from beltline.engine.breaker import FAILURES
+from beltline.engine.call_rules import CallRule
 from tests.unit.api.stage import Stage
 
 
@@ -42,9 +44,46 @@ async def test_connections_are_listed_without_their_secrets(stage: Stage) -> Non
         "secret": "CRM_KEY",
         "secret_is_set": True,
         "private_addresses": "deny",
-        "limits": {"rate_per_s": 2.0, "burst": 50, "concurrency": None, "batch": None},
+        "limits": {
+            "rate_per_s": 2.0,
+            "burst": 50,
+            "concurrency": None,
+            "batch": None,
+            "quota": None,
+            "timezone": "UTC",
+        },
+        "use": {"left": None, "under_way": 0, "waiting": 0, "parked_until": None},
+        "outage": {
+            "breaker": "closed",
+            "since": None,
+            "probe_at": None,
+            "last_error": "",
+            "last_error_at": None,
+        },
     }
     assert mail["secret_is_set"] is False
+
+
+async def test_a_person_closes_the_breaker_of_a_connection(stage: Stage) -> None:
+    stage.add_connection("connection: crm\nkind: bitrix24\naddress: https://example.org/rest/\n")
+    path = "/api/v1/connections/crm/close-breaker"
+    assert (await stage.ask("POST", path, role="viewer")).status == 403
+    assert (await stage.ask("POST", "/api/v1/connections/crn/close-breaker")).status == 404
+    assert (await stage.ask("POST", path)).status == 409
+    dispatcher = stage.hub.node.dispatcher
+    line = dispatcher._line(CallRule("connection crm", has_breaker=True))
+    assert line.breaker is not None
+    for _ in range(FAILURES):
+        line.breaker.failed(stage.hub.clock.now(), "no connection to it", 0)
+    [crm] = (await stage.ask("GET", "/api/v1/connections")).json()["connections"]
+    assert crm["outage"]["breaker"] == "open"
+    assert crm["outage"]["since"] == crm["outage"]["last_error_at"]
+    assert crm["outage"]["last_error"] == "no connection to it"
+    figures = (await stage.ask("GET", "/metrics")).body.decode()
+    assert 'beltline_line_away{line="connection crm"} 1.0' in figures
+    closed = (await stage.ask("POST", path)).json()
+    assert closed["outage"]["breaker"] == "closed"
+    assert closed["outage"]["since"] is None
 
 
 async def test_a_connection_is_tested(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

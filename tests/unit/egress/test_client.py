@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import tracemalloc
 import zlib
 
@@ -170,12 +171,29 @@ async def test_failures_of_the_world_can_be_tried_again(
 ) -> None:
     server.answers["/broken"] = b"nonsense\r\n\r\n"
     server.answers["/short"] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nx"
-    assert not (await failure(client.request("GET", server.url("/broken")))).permanent
-    assert not (await failure(client.request("GET", "http://127.0.0.1:1/"))).permanent
+    broken = await failure(client.request("GET", server.url("/broken")))
+    assert (broken.permanent, broken.unreachable) == (False, False)
+    refused = await failure(client.request("GET", "http://127.0.0.1:1/"))
+    assert (refused.permanent, refused.unreachable) == (False, True)
     async with OutgoingClient(resolver=names) as lost:
         error = await failure(lost.request("GET", "http://unknown.example/"))
-    assert not error.permanent
+    assert (error.permanent, error.unreachable) == (False, True)
     assert "unknown.example has no address" in str(error)
+
+
+async def test_a_host_that_takes_no_connection_cannot_be_reached(
+    client: OutgoingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beltline.egress.client.CONNECT_S", 0.2)
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # nobody accepts, and its queue has room for one
+        for one in (first, second):
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        error = await failure(client.request("GET", f"http://127.0.0.1:{full.getsockname()[1]}/"))
+    assert (error.permanent, error.unreachable) == (False, True)
+    assert "within 0.2 s" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ from collections.abc import Coroutine, Iterable
 from random import Random
 from typing import Any
 
-from beltline.core.events import Error
+from beltline.core.events import Error, Journal
 from beltline.core.inputs import Answer, Answered, AttemptFailed, Command, encode_message
 from beltline.core.limits import TINY, Limits
 from beltline.core.model import Process
+from beltline.core.run import Run, new_run, replay
 from beltline.definition.source import Source
+from beltline.engine.call_rules import CallRules, NoRules
+from beltline.engine.ids import id_of
 from beltline.engine.loader import VersionUnusable
 from beltline.engine.node import Definitions, Node
 from beltline.engine.ports import Dispatched, Posted, StoreFull
@@ -31,16 +34,28 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.store import Moment, SimulatedStore
 from tests.simulation.workload import step
 
+NO_RULES = NoRules()
 LINE = {"process": "line", "steps": [step("a", next_=["b"]), step("b")]}
 
 
 class Desk:
-    """A node with all around it; `start` brings it up, `crash` takes it down."""
+    """A node with all around it; `start` brings it up, `crash` takes it down. With a lease there
+    can be more of them: each next one stands `beside` the first, with which it shares the store and
+    the time.
+    """
 
-    def __init__(self, *definitions: dict[str, Any], limits: Limits = TINY) -> None:
-        self.scheduler = Scheduler(Random(0), tick=0)
+    def __init__(
+        self,
+        *definitions: dict[str, Any],
+        limits: Limits = TINY,
+        rules: CallRules = NO_RULES,
+        lease_ms: int = 0,
+        beside: Desk | None = None,
+    ) -> None:
+        self.scheduler: Scheduler = beside.scheduler if beside else Scheduler(Random(0), tick=0)
         self.clock = SimulatedClock(self.scheduler)
-        self.disk = Disk()
+        self.disk: Disk = beside.disk if beside else Disk()
+        self.lease_ms = lease_ms
         self.limits = limits
         self.is_full = False
         self.is_slow = False  # commits do not come to an end
@@ -48,7 +63,9 @@ class Desk:
         self._chance = Random(7)
         self.reports: list[tuple[str, str, str]] = []
         self.calls: list[Dispatched] = []
+        self.batches: list[list[Dispatched]] = []
         self.inline: list[Dispatched] = []
+        self.rules: CallRules = rules
         self.unusable: set[int] = set()
         self.processes: dict[int, Process] = {}
         self.sources: dict[str, Source] = {}
@@ -63,16 +80,20 @@ class Desk:
         scheduler = self.scheduler
         refuse = lambda: StoreFull("no room") if self.is_full else None  # noqa: E731
         self.store = SimulatedStore(
-            self.disk, self._pause, refuse=refuse, now=lambda: scheduler.now
+            self.disk,
+            self._pause,
+            refuse=refuse,
+            now=lambda: scheduler.now,
+            lease_ms=self.lease_ms,
         )
         self.mailbox = SimulatedMailbox(scheduler)
         self.node = Node(
             store=self.store,
             transport=self,
-            definitions=Definitions(self, self.sources),
+            definitions=Definitions(self, self.sources, self.rules),
             mailbox=self.mailbox,
             clock=self.clock,
-            entropy=Random(1).randbytes,
+            entropy=Random(f"{len(self.disk.members)}").randbytes,
             new_bell=lambda: SimulatedBell(scheduler, self.clock),
             new_reply=lambda: SimulatedReply(scheduler),
             report=lambda *line: self.reports.append(line),
@@ -111,6 +132,10 @@ class Desk:
         return number, self.processes[number]
 
     def dispatch(self, calls: list[Dispatched]) -> None:
+        self.calls.extend(calls)
+
+    def dispatch_batch(self, calls: list[Dispatched]) -> None:
+        self.batches.append(calls)
         self.calls.extend(calls)
 
     def call_inline(self, call: Dispatched) -> Answer:
@@ -220,6 +245,14 @@ class Desk:
         stored: StoredRun | None = self.run(self.store.run(key))[1]
         assert stored is not None
         return stored
+
+    def folded(self, key: bytes) -> Run:
+        """A run as its journal tells it."""
+        stored = self.stored(key)
+        process = self.processes[stored.version_id]
+        run = new_run(id_of(key), key, process, json.loads(stored.body), {}, len(stored.body))
+        replay(run, [Journal.decode(entry) for entry in stored.entries])
+        return run
 
     def events(self, key: bytes) -> list[str]:
         """The names of a run's events."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from beltline.core.inputs import Answer, Answered, Deferred, encode_message
+from beltline.core.events import Error
+from beltline.core.inputs import Answer, Answered, AttemptFailed, Deferred, encode_message
+from beltline.engine.breaker import FAILURES
+from beltline.engine.limit_store import Rule
 from beltline.engine.ports import Posted
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
+from tests.unit.engine.test_dispatcher import CRM, ONE, Same
 
 FORK = {"process": "fork", "start": ["a", "b"], "steps": [step("a"), step("b")]}
 TIMEOUT_MS = 4_000  # of the steps of the desk
@@ -94,3 +98,28 @@ def test_an_answer_from_the_inbox_clears_the_suspicion_of_a_crash() -> None:
     desk.start()
     assert sorted(desk.called) == ["a", "b", "b"]
     assert (desk.record(first).crashes, desk.record(second).crashes) == (0, 1)
+
+
+def test_a_later_answer_that_comes_first_ends_the_call() -> None:
+    desk = Desk(ONE, rules=Same(Rule(CRM, concurrency=1)))
+    key, other = desk.submit().key, desk.submit().key
+    assert [call.key for call in desk.calls] == [key]
+    call_back(desk, key, Answered("a", 1, 1, {"v": 1}, 7))
+    desk.wait(1_500)
+    assert [call.key for call in desk.calls] == [key, other]
+    desk.mailbox.post([Posted(key, Deferred("a", 1, 1))])
+    desk.submit()
+    desk.wait(1_500)
+    assert len(desk.calls) == 2  # its place was given back once
+
+
+def test_whoever_answers_later_was_reached() -> None:
+    desk = Desk(rules=Same(has_breaker=True))
+    keys = [desk.submit().key for _ in range(FAILURES)]
+    for key, call in zip(keys, list(desk.calls), strict=True):
+        call.reached, call.trouble = "away", "a proxy gave up"
+        call_back(desk, key, AttemptFailed("a", 1, 1, Error("retry", "busy")))
+        assert desk.events(key)[-1] == "step-failed"
+    [line] = desk.node.dispatcher.lines()
+    assert line.breaker is not None
+    assert (line.breaker.state, line.breaker.failures) == ("closed", 0)

@@ -47,7 +47,7 @@ class Log:
 class Stage:
     """A transport with modules by name, and a way to call them."""
 
-    def __init__(self, modules: dict[str, Callable[..., Any]], limits: Limits) -> None:
+    def __init__(self, modules: dict[str, Any], limits: Limits, batch: Any = None) -> None:
         self.mailbox = AsyncioMailbox()
         self.log = Log()
         unused: Any = None
@@ -62,6 +62,7 @@ class Stage:
                 config=NumberConfig,
                 output=dict[str, Any],
                 handler=handler,
+                batch=batch,
                 examples=(),
             )
             for name, handler in modules.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,7 +103,8 @@ class Line:
             "deal", "find-deal", "find-deal@2", "idempotent", template, transport="http", **step
         )
         call = Call(made, 3, 2, {"n": 1} if input is None else input, self.clock.now() + 30_000)
-        self.transport.dispatch([Dispatched(KEY, RUN, call)])
+        self.dispatched = Dispatched(KEY, RUN, call)
+        self.transport.dispatch([self.dispatched])
         [posted] = await self.mailbox.take(1)
         assert posted.key == KEY
         return posted.input
@@ -312,3 +314,52 @@ async def test_where_nobody_is_and_where_nobody_may_be(
         refused = await made.call()
     assert (refused.error.kind, refused.final) == ("transport", final)
     assert says in refused.error.message
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"), [("http://127.0.0.1:9/", "no"), ("http://169.254.169.254/", "")]
+)
+async def test_the_dispatcher_hears_that_nobody_was_there(address: str, reached: str) -> None:
+    async with line(address) as made:
+        await made.call()
+    assert made.dispatched.reached == reached
+    assert bool(made.dispatched.trouble) == (reached == "no")
+
+
+@pytest.mark.parametrize(
+    ("status", "media", "headers", "reached"),
+    [
+        (200, JSON, {}, "yes"),
+        (500, "text/plain", {}, "yes"),
+        (502, "text/html", {}, "away"),
+        (503, "", {}, "away"),
+        (503, "application/problem+json", {}, "yes"),
+        (504, "text/plain", {"beltline_worker": "deals/1"}, "yes"),
+    ],
+)
+async def test_the_dispatcher_hears_who_answered(
+    status: int, media: str, headers: dict[str, str], reached: str
+) -> None:
+    async with served(Other(status, {}, media, **headers)) as url, line(url) as made:
+        await made.call()
+    assert made.dispatched.reached == reached
+    assert made.dispatched.requests == 1
+
+
+async def test_an_answer_that_is_too_large_came_from_somebody() -> None:
+    async with served(Other(200, b"x" * 3_000, JSON)) as url, line(url) as made:
+        await made.call()
+    assert made.dispatched.reached == "yes"
+
+
+async def test_a_way_that_breaks_is_no_outage() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, line(f"http://127.0.0.1:{port}/") as made:
+        failed = await made.call()
+    assert (failed.error.kind, failed.final) == ("transport", False)
+    assert made.dispatched.reached == "broken"

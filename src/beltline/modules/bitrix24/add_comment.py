@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, entity_id
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, field
 from beltline.sdk.bitrix24 import KIND
 
@@ -34,18 +36,22 @@ class AddCommentOutput(Output):
     ID: Annotated[str, field("ID", "The id of the comment.")]
 
 
-@portal_handler
-async def add_comment(config: AddCommentConfig, context: Context) -> AddCommentOutput:
-    """Adds the comment. The portal cannot tell a repeated one from a new one."""
+def _ask(config: AddCommentConfig, context: Context) -> Asked:
+    """The portal cannot tell a repeated comment from a new one."""
     fields = {
         "ENTITY_ID": entity_id(config.id, "id"),
         "ENTITY_TYPE": config.entity,
         "COMMENT": config.comment,
     }
-    added = await call(context, "crm.timeline.comment.add", {"fields": fields})
-    return AddCommentOutput(ID=str(added))
+    return Asked("crm.timeline.comment.add", {"fields": fields})
 
 
+def _read(config: AddCommentConfig, answer: Mapping[str, Any]) -> AddCommentOutput:
+    return AddCommentOutput(ID=str(answer.get("result")))
+
+
+METHOD: SingleMethod[AddCommentConfig, AddCommentOutput] = SingleMethod(_ask, _read)
+add_comment = METHOD.handler
 module = Module(
     name="bitrix24.add-comment",
     version=1,
@@ -59,6 +65,8 @@ module = Module(
     config=AddCommentConfig,
     output=AddCommentOutput,
     handler=add_comment,
+    batch=METHOD.batch,
+    batch_most=MOST,
     examples=(
         Example("On a deal", {"id": "410", "comment": "A new call from the site."}),
         Example("On a contact", {"id": 84, "entity": "contact", "comment": "Asked to call back."}),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import ORIGINATOR, call, portal_handler
+from beltline.modules.bitrix24.client import ORIGINATOR, call, call_whole, portal_handler
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
 from beltline.sdk.bitrix24 import KIND
 
@@ -52,12 +53,11 @@ class AddContactOutput(Output):
 @portal_handler
 async def add_contact(config: AddContactConfig, context: Context) -> AddContactOutput | Reject:
     """Adds the contact, or finds the one that an earlier attempt added."""
-    fields = _item_fields(config)
-    if not fields:
-        return Reject("the contact has no fields: give at least a name or a phone")
-    if not {"originatorId", "originId"} & fields.keys():
-        fields |= {"originatorId": ORIGINATOR, "originId": context.key}
-    if context.attempt > 1:
+    asked = _ask(config, context)
+    if isinstance(asked, Reject):
+        return asked
+    if context.is_repeat:
+        fields = asked.params["fields"]
         origin = {
             f"={name}": fields[name] for name in ("originatorId", "originId") if name in fields
         }
@@ -68,12 +68,21 @@ async def add_contact(config: AddContactConfig, context: Context) -> AddContactO
         )
         if listed["items"]:
             return AddContactOutput(ID=str(listed["items"][0]["id"]), repeated=True)
-    added = await call(
-        context,
-        "crm.item.add",
-        {"entityTypeId": _CONTACT_TYPE_ID, "fields": fields, "useOriginalUfNames": "Y"},
-    )
-    return AddContactOutput(ID=str(added["item"]["id"]), repeated=False)
+    return _read(config, await call_whole(context, asked.method, asked.params))
+
+
+def _ask(config: AddContactConfig, context: Context) -> Asked | Reject:
+    fields = _item_fields(config)
+    if not fields:
+        return Reject("the contact has no fields: give at least a name or a phone")
+    if not {"originatorId", "originId"} & fields.keys():
+        fields |= {"originatorId": ORIGINATOR, "originId": context.key}
+    params = {"entityTypeId": _CONTACT_TYPE_ID, "fields": fields, "useOriginalUfNames": "Y"}
+    return Asked("crm.item.add", params)
+
+
+def _read(config: AddContactConfig, answer: Mapping[str, Any]) -> AddContactOutput:
+    return AddContactOutput(ID=str(answer["result"]["item"]["id"]), repeated=False)
 
 
 def _item_fields(config: AddContactConfig) -> dict[str, Any]:
@@ -117,6 +126,8 @@ def _item_name(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
+# Contacts that are surely new; of others each looks for its first one, by itself.
+NEW: SingleMethod[AddContactConfig, AddContactOutput] = SingleMethod(_ask, _read)
 module = Module(
     name="bitrix24.add-contact",
     version=1,
@@ -136,6 +147,9 @@ module = Module(
     config=AddContactConfig,
     output=AddContactOutput,
     handler=add_contact,
+    requests=2,
+    batch=NEW.batch,
+    batch_most=MOST,
     examples=(
         Example(
             "A person who called",

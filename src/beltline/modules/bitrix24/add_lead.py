@@ -1,9 +1,9 @@
 """Add a lead, and not a second one when the attempt is repeated.
 
 The portal has no idempotency keys. So the lead carries the key of its visit as its origin
-(`ORIGINATOR_ID`, `ORIGIN_ID`), and every attempt after the first looks for a lead with this origin
-before it adds one. What remains is an attempt that is still on its way to the portal while the
-next one looks: that is why the module is at-least-once.
+(`ORIGINATOR_ID`, `ORIGIN_ID`), and every attempt that may be a repeat looks for a lead with this
+origin before it adds one. What remains is an attempt that is still on its way to the portal while
+the next one looks: that is why the module is at-least-once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from beltline.modules.bitrix24.client import (
     ORIGINATOR,
     Id,
     call,
+    call_whole,
     entity_id,
     multifield,
     portal_handler,
 )
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
 from beltline.sdk.bitrix24 import KIND
 
@@ -63,20 +65,31 @@ class AddLeadOutput(Output):
 @portal_handler
 async def add_lead(config: AddLeadConfig, context: Context) -> AddLeadOutput | Reject:
     """Adds the lead, or finds the one that an earlier attempt added."""
-    fields = _fields(config)
-    if not fields:
-        return Reject("the lead has no fields: give at least a title")
-    if not {"ORIGINATOR_ID", "ORIGIN_ID"} & fields.keys():
-        fields |= {"ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": context.key}
-    if context.attempt > 1:
+    asked = _ask(config, context)
+    if isinstance(asked, Reject):
+        return asked
+    if context.is_repeat:
+        fields = asked.params["fields"]
         origin = {
             f"={name}": fields[name] for name in ("ORIGINATOR_ID", "ORIGIN_ID") if name in fields
         }
         earlier = await call(context, "crm.lead.list", {"filter": origin, "select": ["ID"]})
         if earlier:
             return AddLeadOutput(ID=str(earlier[0]["ID"]), repeated=True)
-    added = await call(context, "crm.lead.add", {"fields": fields})
-    return AddLeadOutput(ID=str(added), repeated=False)
+    return _read(config, await call_whole(context, asked.method, asked.params))
+
+
+def _ask(config: AddLeadConfig, context: Context) -> Asked | Reject:
+    fields = _fields(config)
+    if not fields:
+        return Reject("the lead has no fields: give at least a title")
+    if not {"ORIGINATOR_ID", "ORIGIN_ID"} & fields.keys():
+        fields |= {"ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": context.key}
+    return Asked("crm.lead.add", {"fields": fields})
+
+
+def _read(config: AddLeadConfig, answer: Mapping[str, Any]) -> AddLeadOutput:
+    return AddLeadOutput(ID=str(answer.get("result")), repeated=False)
 
 
 def _fields(config: AddLeadConfig) -> dict[str, Any]:
@@ -92,6 +105,8 @@ def _fields(config: AddLeadConfig) -> dict[str, Any]:
     return {**named, **config.fields}
 
 
+# Leads that are surely new; of others each looks for its first one, by itself.
+NEW: SingleMethod[AddLeadConfig, AddLeadOutput] = SingleMethod(_ask, _read)
 module = Module(
     name="bitrix24.add-lead",
     version=1,
@@ -113,6 +128,9 @@ module = Module(
     config=AddLeadConfig,
     output=AddLeadOutput,
     handler=add_lead,
+    requests=2,
+    batch=NEW.batch,
+    batch_most=MOST,
     examples=(
         Example(
             "A call from the site",

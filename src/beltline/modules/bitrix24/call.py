@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import call_whole, portal_handler
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
 from beltline.sdk.bitrix24 import KIND, METHOD
 
@@ -45,14 +45,20 @@ class CallOutput(Output):
     ] = None
 
 
-@portal_handler
-async def call_method(config: CallConfig, context: Context) -> CallOutput | Reject:
+def _ask(config: CallConfig, context: Context) -> Asked:
+    return Asked(config.method, config.params)
+
+
+def _read(config: CallConfig, answer: Mapping[str, Any]) -> CallOutput | Reject:
     """The method's result; a batch with a failed command is refused, with the command's name."""
-    answer = await call_whole(context, config.method, config.params)
     result = answer["result"]
     if config.method == "batch" and isinstance(result, dict) and result.get("result_error"):
         return Reject(f"batch: {_failed_commands(result['result_error'])}")
     return CallOutput(result=result, total=answer.get("total"), next=answer.get("next"))
+
+
+CALL: SingleMethod[CallConfig, CallOutput] = SingleMethod(_ask, _read)
+call_method = CALL.handler
 
 
 def _failed_commands(errors: Any) -> str:
@@ -84,6 +90,8 @@ module = Module(
     config=CallConfig,
     output=CallOutput,
     handler=call_method,
+    batch=CALL.batch,
+    batch_most=MOST,
     examples=(
         Example(
             "Notify a person",

@@ -11,12 +11,22 @@ from functools import wraps
 from typing import Annotated, Any, TypeVar
 
 from beltline.sdk import Context, Reject, Retry, field
-from beltline.sdk.bitrix24 import KIND, PortalRefused, ask_portal
+from beltline.sdk.bitrix24 import (
+    DESCRIPTION_CHARACTERS,
+    KIND,
+    OPERATING_WAIT_S,
+    PortalRefused,
+    ask_portal,
+    reset_in_s,
+)
 
 C = TypeVar("C")
 R = TypeVar("R")
 
 ORIGINATOR = "beltline"
+_PORTAL_FAULTS = frozenset(
+    {"QUERY_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER", "OVERLOAD_LIMIT"}
+)
 
 # Ids are text in the portal's answers and numbers in what people write.
 Id = Annotated[
@@ -77,6 +87,22 @@ def entity_id(value: str | int, name: str) -> int:
 def multifield(kind: str, value: str | None) -> dict[str, list[dict[str, str]]]:
     """`PHONE` or `EMAIL` as the older methods take it; nothing for no value."""
     return {kind: [{"VALUE": value, "VALUE_TYPE": "WORK"}]} if value else {}
+
+
+def command_failed(method: str, error: Any, whole: Mapping[str, Any]) -> Retry | Reject:
+    """What the error of one command in a batch means, sorted as that of a call by itself. A command
+    has no status: that the portal itself failed stands in the code.
+    """
+    told = error if isinstance(error, Mapping) else {"error": error}
+    code = str(told.get("error") or "")
+    words = str(told.get("error_description", "")).strip()[:DESCRIPTION_CHARACTERS]
+    said = " ".join(part for part in (code, words) if part) or "no reason was given"
+    reason = f"{method}: {said} (in a batch)"
+    if code == "OPERATION_TIME_LIMIT":
+        return Retry(reason, after_s=reset_in_s(whole) or OPERATING_WAIT_S)
+    if code in _PORTAL_FAULTS:
+        return Retry(reason)
+    return Reject(reason)
 
 
 def _rejected(reason: str) -> PortalFailed:

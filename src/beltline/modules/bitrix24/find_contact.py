@@ -71,6 +71,7 @@ module = Module(
     config=FindContactConfig,
     output=dict[str, Any],
     handler=find_contact,
+    requests=3,
     examples=(
         Example("By phone", {"phone": "79161234567"}),
         Example("By phone, else by e-mail", {"phone": "79161234567", "email": "anna@site.example"}),

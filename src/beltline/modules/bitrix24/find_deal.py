@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, entity_id
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, field
 from beltline.sdk.bitrix24 import KIND
 
@@ -38,28 +39,23 @@ class FindDealOutput(Output):
     value: Annotated[str, field("Value", 'The id of the deal, or "" where there is none.')]
 
 
-@portal_handler
-async def find_deal(config: FindDealConfig, context: Context) -> FindDealOutput:
-    """The open deal of the contact that was made last."""
+def _ask(config: FindDealConfig, context: Context) -> Asked | FindDealOutput:
+    """Asks for the open deal of the contact that was made last."""
     if config.contact is None or not str(config.contact).strip():
         return FindDealOutput(value="")
-    deals = await call(
-        context,
-        "crm.deal.list",
-        {
-            # The author's conditions narrow the search; they cannot widen it.
-            "filter": {
-                **config.filter,
-                "CONTACT_ID": entity_id(config.contact, "contact"),
-                "CLOSED": "N",
-            },
-            "order": {"ID": "DESC"},
-            "select": ["ID"],
-        },
-    )
+    # The author's conditions narrow the search; they cannot widen it.
+    contact = entity_id(config.contact, "contact")
+    filter = {**config.filter, "CONTACT_ID": contact, "CLOSED": "N"}
+    return Asked("crm.deal.list", {"filter": filter, "order": {"ID": "DESC"}, "select": ["ID"]})
+
+
+def _read(config: FindDealConfig, answer: Mapping[str, Any]) -> FindDealOutput:
+    deals = answer["result"]
     return FindDealOutput(value=str(deals[0]["ID"]) if deals else "")
 
 
+METHOD: SingleMethod[FindDealConfig, FindDealOutput] = SingleMethod(_ask, _read)
+find_deal = METHOD.handler
 module = Module(
     name="bitrix24.find-deal",
     version=1,
@@ -72,6 +68,8 @@ module = Module(
     config=FindDealConfig,
     output=FindDealOutput,
     handler=find_deal,
+    batch=METHOD.batch,
+    batch_most=MOST,
     examples=(
         Example("The deal of a contact", {"contact": "84"}),
         Example("In one pipeline", {"contact": 84, "filter": {"CATEGORY_ID": 0}}),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, entity_id
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, field
 from beltline.sdk.bitrix24 import KIND
 
@@ -18,12 +20,17 @@ class GetDealConfig(Config):
     ]
 
 
-@portal_handler
-async def get_deal(config: GetDealConfig, context: Context) -> dict[str, Any]:
+def _ask(config: GetDealConfig, context: Context) -> Asked:
+    return Asked("crm.deal.get", {"id": entity_id(config.id, "id")})
+
+
+def _read(config: GetDealConfig, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the deal, as the portal gives them."""
-    return dict(await call(context, "crm.deal.get", {"id": entity_id(config.id, "id")}))
+    return dict(answer["result"])
 
 
+METHOD: SingleMethod[GetDealConfig, dict[str, Any]] = SingleMethod(_ask, _read)
+get_deal = METHOD.handler
 module = Module(
     name="bitrix24.get-deal",
     version=1,
@@ -40,5 +47,7 @@ module = Module(
     config=GetDealConfig,
     output=dict[str, Any],
     handler=get_deal,
+    batch=METHOD.batch,
+    batch_most=MOST,
     examples=(Example("The deal that was found", {"id": "410"}),),
 )

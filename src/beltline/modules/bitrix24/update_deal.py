@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import Id, call, entity_id, portal_handler
+from beltline.modules.bitrix24.client import Id, entity_id
+from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
 from beltline.sdk.bitrix24 import KIND
 
@@ -32,16 +34,19 @@ class UpdateDealOutput(Output):
     ID: Annotated[str, field("ID", "The id of the deal.")]
 
 
-@portal_handler
-async def update_deal(config: UpdateDealConfig, context: Context) -> UpdateDealOutput | Reject:
+def _ask(config: UpdateDealConfig, context: Context) -> Asked | Reject:
     """Sets the fields; a second time they are set to the same."""
     if not config.fields:
         return Reject("`fields` is empty: there is nothing to change")
-    deal = entity_id(config.id, "id")
-    await call(context, "crm.deal.update", {"id": deal, "fields": config.fields})
-    return UpdateDealOutput(ID=str(deal))
+    return Asked("crm.deal.update", {"id": entity_id(config.id, "id"), "fields": config.fields})
 
 
+def _read(config: UpdateDealConfig, answer: Mapping[str, Any]) -> UpdateDealOutput:
+    return UpdateDealOutput(ID=str(entity_id(config.id, "id")))
+
+
+METHOD: SingleMethod[UpdateDealConfig, UpdateDealOutput] = SingleMethod(_ask, _read)
+update_deal = METHOD.handler
 module = Module(
     name="bitrix24.update-deal",
     version=1,
@@ -54,5 +59,7 @@ module = Module(
     config=UpdateDealConfig,
     output=UpdateDealOutput,
     handler=update_deal,
+    batch=METHOD.batch,
+    batch_most=MOST,
     examples=(Example("To another stage", {"id": "410", "fields": {"STAGE_ID": "PREPARATION"}}),),
 )

@@ -46,6 +46,7 @@ from beltline.stores.postgres.address import Address
 from beltline.stores.postgres.buffers import BufferCalls
 from beltline.stores.postgres.commits import encoded
 from beltline.stores.postgres.lane import CLOSED, Lane, Lanes
+from beltline.stores.postgres.limits import LimitCalls
 from beltline.stores.postgres.listener import Listener
 from beltline.stores.postgres.schema import Schema
 from beltline.stores.postgres.sharing import Sharing
@@ -64,7 +65,7 @@ TEND_EVERY_S = 60.0
 CONNECTIONS = 3 + READ_LANES + 1  # of one node, at the most
 
 
-class PostgresStore(BufferCalls, VerdictCalls):
+class PostgresStore(BufferCalls, VerdictCalls, LimitCalls):
     """Fulfils `engine.ports.Store`. Made by `open_postgres`, which brings the schema up to date."""
 
     def __init__(self, address: Address, sharing: Sharing, schema: Schema) -> None:

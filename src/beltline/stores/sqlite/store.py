@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from beltline.engine.limit_store import Ask, Drawn, Rule
 from beltline.engine.records import (
     Acceptance,
     Allowance,
@@ -56,6 +57,7 @@ from beltline.stores.sqlite.connection import (
     open_writer,
     sync_folder,
 )
+from beltline.stores.sqlite.limits import Buckets
 from beltline.stores.sqlite.lock import ServerLock
 from beltline.stores.sqlite.threads import CLOSED, Health, Job, Reader, Writer, refuse_rest
 
@@ -98,6 +100,7 @@ class SqliteStore:
                 raise StoreUnavailable(f"the store {path} cannot be opened: {error}") from error
             raise
         self._closing: asyncio.Future[None] | None = None
+        self._buckets = Buckets()
         self._health = Health()
         self._writes: SimpleQueue[Job | None] = SimpleQueue()
         self._reads: SimpleQueue[Job | None] = SimpleQueue()
@@ -242,6 +245,9 @@ class SqliteStore:
 
     async def allow(self, name: str, wanted: int, at_most: int, every_ms: int) -> Allowance:
         return await self._write(shared.allow, Window(name, at_most, every_ms), wanted)
+
+    async def draw(self, rule: Rule, ask: Ask) -> Drawn:
+        return self._buckets.draw(rule, ask)
 
     async def fire(self, schedule: str, due_at: int, acceptance: Acceptance) -> bool:
         acceptance.check_scheduled()

@@ -997,3 +997,91 @@ BEGIN
         VALUES (its_process, coalesce(newest.version, 0) + 1, its_format, its_text, its_hash, at_ms)
         RETURNING *;
 END $$;
+
+-- Buckets of tokens, by the names of their rules, and what each membership holds of them. The row of
+-- a bucket is locked while it is drawn from.
+CREATE TABLE beltline.bucket (
+    name text PRIMARY KEY,
+    level double precision NOT NULL,
+    at bigint NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+CREATE TABLE beltline.bucket_share (
+    name text NOT NULL,
+    node bigint NOT NULL,
+    serial bigint NOT NULL,
+    held bigint NOT NULL,
+    calls bigint NOT NULL,
+    spent bigint NOT NULL,
+    PRIMARY KEY (name, node)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+
+-- A membership tells what it holds and has spent, and takes tokens for the longest run of `costs`
+-- that the rule allows (NULL: no such limit). What memberships hold that have ended is spent now.
+-- A question that comes late, or of a membership that has ended, changes nothing.
+CREATE FUNCTION beltline.draw_1(
+    me bigint, its_name text, rate double precision, burst integer, concurrency integer,
+    its_serial bigint, its_held bigint, its_calls bigint, its_spent bigint, costs integer[]
+) RETURNS TABLE (granted integer, wait_ms bigint, remaining double precision)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    now bigint;
+    its record;
+    earlier record;
+    others record;
+    of_gone bigint;
+    free double precision;
+    room bigint;
+    cost integer;
+    taken bigint := 0;
+BEGIN
+    granted := 0;
+    remaining := 0;
+    INSERT INTO beltline.bucket (name, level, at) VALUES (its_name, 0, beltline.now_ms())
+        ON CONFLICT DO NOTHING;
+    SELECT * INTO its FROM beltline.bucket WHERE name = its_name FOR UPDATE;
+    SELECT * INTO earlier FROM beltline.bucket_share WHERE name = its_name AND node = me;
+    IF earlier.serial >= its_serial
+        OR NOT EXISTS (SELECT FROM beltline.node WHERE id = me AND ended_at IS NULL)
+    THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    now := greatest(its.at, beltline.now_ms());
+    WITH gone AS (
+        DELETE FROM beltline.bucket_share AS share WHERE share.name = its_name AND NOT EXISTS (
+            SELECT FROM beltline.node WHERE node.id = share.node AND ended_at IS NULL
+        ) RETURNING held
+    ) SELECT coalesce(sum(held), 0) INTO of_gone FROM gone;
+    SELECT coalesce(sum(held), 0) AS held, coalesce(sum(calls), 0) AS calls INTO others
+        FROM beltline.bucket_share WHERE name = its_name AND node <> me;
+    its.level := least(burst, its.level + (now - its.at) * coalesce(rate, 0) / 1000)
+        - of_gone - (its_spent - coalesce(earlier.spent, its_spent));
+    free := its.level - its_held - others.held;
+    room := concurrency - its_calls - others.calls;
+    wait_ms := 0;
+    FOREACH cost IN ARRAY costs LOOP
+        cost := least(cost, burst);
+        IF granted >= room THEN
+            wait_ms := NULL;
+            EXIT;
+        ELSIF rate IS NOT NULL AND cost > free THEN
+            -- No bucket holds more than the burst: for the rest a call has to end.
+            wait_ms := CASE WHEN burst - its.level >= cost - free
+                THEN ceil((cost - free) * 1000 / rate) END;
+            EXIT;
+        END IF;
+        free := free - cost;
+        taken := taken + cost;
+        granted := granted + 1;
+    END LOOP;
+    UPDATE beltline.bucket SET level = its.level, at = now WHERE name = its_name;
+    INSERT INTO beltline.bucket_share (name, node, serial, held, calls, spent)
+        VALUES (its_name, me, its_serial, its_held + taken, its_calls + granted, its_spent)
+        ON CONFLICT (name, node) DO UPDATE SET serial = excluded.serial, held = excluded.held,
+            calls = excluded.calls, spent = excluded.spent;
+    IF rate IS NOT NULL THEN
+        remaining := its.level;
+    END IF;
+    RETURN NEXT;
+END $$;
