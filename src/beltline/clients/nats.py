@@ -99,9 +99,11 @@ class NatsPublisher:
 
     async def close(self) -> None:
         """Leaves."""
-        if self._line.is_connected:
-            await self._line.flush(_FLUSH_S)
-        await self._line.close()
+        try:
+            if self._line.is_connected:
+                await self._line.flush(_FLUSH_S)
+        finally:  # also where whoever leaves is cancelled meanwhile
+            await self._line.close()
 
     async def publish(
         self, subject: str, body: bytes, headers: Mapping[str, str], *, id: str, stream: str | None
