@@ -141,7 +141,7 @@ class QueueLine:
         calls = WorkerCalls(Catalog(modules), Connections({}, Redaction(), Path()), self.limits)
         return QueueWorker(
             calls,
-            self.broker,
+            call_broker(self.address, lambda: self.address.connection("")),  # as in a process apart
             [self.address.calls(name) for name in names],
             self.clock,
             name="the suite 1",
