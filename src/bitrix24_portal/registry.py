@@ -41,6 +41,8 @@ class Method:
     def scope(self) -> str:
         """The permission that a webhook needs for it."""
         first = self.name.split(".", 1)[0]
+        if first == "tasks":
+            return "task"
         return first if first in {"crm", "im", "user"} else "basic"
 
 

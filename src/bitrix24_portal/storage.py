@@ -16,7 +16,7 @@ import apsw
 from bitrix24_portal.entities import ENTITIES
 from bitrix24_portal.fields import Field, Stored
 from bitrix24_portal.filters import Clause
-from bitrix24_portal.tables import ACTIVITY, CATEGORY, COMMENT, STATUS
+from bitrix24_portal.tables import ACTIVITY, CATEGORY, COMMENT, STATUS, TASK
 
 PAGE = 50
 Row = dict[str, Any]
@@ -94,7 +94,7 @@ class Storage:
             for entity in ENTITIES:
                 extra = Field("EXTRA", "string", "user fields and links to parents, as JSON")
                 self._make_table(entity.name, (*entity.columns, extra))
-            for table in (STATUS, CATEGORY, COMMENT, ACTIVITY):
+            for table in (STATUS, CATEGORY, COMMENT, ACTIVITY, TASK):
                 self._make_table(table.name, table.fields)
 
     def close(self) -> None:

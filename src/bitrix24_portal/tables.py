@@ -118,6 +118,30 @@ ACTIVITY = Table(
     ),
 )
 
+TASK = Table(
+    "task",
+    (
+        _ID,
+        Field("TITLE", "string", "Название", item_name="title", required=True),
+        Field("DESCRIPTION", "string", "Описание", item_name="description", default=""),
+        Field("STATUS", "integer", "Статус", item_name="status", default=2),
+        Field("PRIORITY", "integer", "Приоритет", item_name="priority", default=1),
+        Field("RESPONSIBLE_ID", "user", "Исполнитель", item_name="responsibleId", required=True),
+        Field("CREATED_BY", "user", "Постановщик", item_name="createdBy"),
+        Field("CREATED_DATE", "datetime", "Создана", item_name="createdDate", read_only=True),
+        Field("CHANGED_BY", "user", "Кем изменена", item_name="changedBy", read_only=True),
+        Field("CHANGED_DATE", "datetime", "Изменена", item_name="changedDate", read_only=True),
+        Field("DEADLINE", "datetime", "Крайний срок", item_name="deadline"),
+        Field("GROUP_ID", "integer", "Группа", item_name="groupId", default=0),
+        Field("PARENT_ID", "integer", "Родительская задача", item_name="parentId"),
+        Field("XML_ID", "string", "Внешний ключ", item_name="xmlId"),
+        Field("GUID", "string", "GUID", item_name="guid", read_only=True),
+        Field("DESCRIPTION_IN_BBCODE", "char", "BB", item_name="descriptionInBbcode", default="Y"),
+        # The entries of the CRM that the task is about, as `D_410`: kept as JSON text.
+        Field("UF_CRM_TASK", "string", "Элементы CRM", item_name="ufCrmTask"),
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:

@@ -14,6 +14,13 @@ from typing import Any
 CONTRACTS = Path(__file__).resolve().parents[3] / "shared" / "bitrix24" / "methods"
 
 
+ORIGINAL = {
+    "name": "UF_...",
+    "base": "any",
+    "required": False,
+}  # users' fields of `crm.item.*` by their own names
+
+
 def check_against_contracts(calls: list[tuple[str, dict[str, Any]]]) -> None:
     """Asserts that each call has the parameters of its method's contract, and none beside."""
     for name, params in calls:
@@ -21,6 +28,12 @@ def check_against_contracts(calls: list[tuple[str, dict[str, Any]]]) -> None:
         if not path.is_file():
             continue  # `batch`, a method that is not there, or no folder of contracts
         contract = json.loads(path.read_text(encoding="utf-8"))
+        if params.get("useOriginalUfNames") == "Y":
+            contract["entityFields"] = [*(contract.get("entityFields") or ()), ORIGINAL["name"]]
+            for inner in contract["defs"].values():
+                # The pages list the fields of a lead; the example of all fields is of another type.
+                others = [{**ORIGINAL, "name": one} for one in _example_fields()]
+                inner["fields"] = [*others, *inner["fields"], ORIGINAL]
         _check_fields(name, params, contract["params"], contract)
         _check_names(name, params, contract)
 
@@ -78,6 +91,8 @@ def _check_names(name: str, params: dict[str, Any], contract: dict[str, Any]) ->
     if name.startswith("crm.item."):
         # Nor do they list what cannot be written; the example of all fields has it. `*` is all.
         known |= {one: {} for one in ("*", *_example_fields())}
+    if name.startswith("tasks."):  # written in capitals, read in camel case
+        known |= {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", one).upper(): {} for one in known}
     names = [*params.get("select", ()), *params.get("order", {})]
     names += [re.sub(r"^[<>=!@%]+", "", key) for key in params.get("filter", {})]
     for field in names:

@@ -9,7 +9,8 @@ import msgspec
 from beltline.sdk import Reject, Retry
 from beltline.sdk.testing import given
 from bitrix24_portal.faults import Fault
-from tests.integration.test_bitrix24_modules import CATALOG, Stand, stand
+from tests.integration.bitrix24_steps import CATALOG, MODULES, Stand
+from tests.integration.test_bitrix24_modules import stand
 
 __all__ = ["stand"]  # the fixture
 
@@ -69,3 +70,27 @@ async def test_comments_and_contacts_go_together_too(stand: Stand) -> None:
     assert len({one["ID"] for one in comments}) == 2
     found = await batch(stand, "find-deal", {"contact": people[0]["ID"]}, {"contact": ""})
     assert found == [{"value": ""}, {"value": ""}]
+
+
+async def test_each_module_gives_in_a_batch_what_it_gives_alone(stand: Stand) -> None:
+    contact = await stand.step("add-contact", {"name": "Anna", "phone": "79161234567"})
+    for _ in range(2):
+        await stand.add_deal(contact["ID"])
+    compared = set()
+    for module in MODULES:
+        if module.batch is None:
+            continue
+        name = module.name.removeprefix("bitrix24.")
+        for example in module.examples:
+            # What is there (entry 1), so that both have something to tell.
+            params = {**example.config, **({"id": 1} if "id" in example.config else {})}
+            alone = await stand.step(name, params, run="alone")
+            stand.client.calls.clear()
+            first, second = await batch(stand, name, params, params)
+            assert type(first) is type(second) is type(alone), name
+            if isinstance(alone, dict):
+                assert first.keys() == second.keys() == alone.keys(), name
+                compared.add(name)
+            assert [method for method, _ in stand.client.calls] in ([], ["batch"]), name
+    assert compared >= {"get-deal", "add-deal", "add-company", "add-item", "add-task", "notify"}
+    assert compared >= {"add-activity", "find-item", "get-item", "update-item", "update-deal"}

@@ -52,7 +52,7 @@ def reference_pages(modules: Iterable[Module[Any, Any]]) -> dict[str, str]:
     """The text of each page by its file name: `NAME.md`, `README.md` with the list, and
     `catalogue.json` with all that there is to know, for programs.
     """
-    newest = {module.name: module for module in sorted(modules, key=lambda one: one.version)}
+    newest = {one.name: one for one in sorted(modules, key=lambda one: (one.name, one.version))}
     pages = {f"{name}.md": page(module) for name, module in newest.items()}
     pages["README.md"] = _index(newest.values())
     described = [module_schema(module) for module in newest.values()]

@@ -11,6 +11,7 @@ from bitrix24_portal.methods import (
     older,
     service,
     statuses,
+    tasks,
     users,
 )
 from bitrix24_portal.registry import Method, Registry
@@ -24,6 +25,7 @@ _FAMILIES = (
     statuses.METHODS,
     categories.METHODS,
     messages.METHODS,
+    tasks.METHODS,
     users.METHODS,
     handlers.METHODS,
 )

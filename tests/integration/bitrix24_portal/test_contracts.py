@@ -35,7 +35,6 @@ LEFT_OUT = (
     "im.notify.history.",
     "im.notify.read",
     "im.notify.schema.",
-    "tasks.",
     "telephony.",
 )
 SERVED = {name: one for name, one in CONTRACTS.items() if not name.startswith(LEFT_OUT)}
@@ -98,6 +97,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "crm.status.update": {"id": 1, "fields": {"NAME": "Новый"}},
     "crm.status.delete": {"id": 2},
     "crm.status.fields": {},
+    "tasks.task.add": {"fields": {"TITLE": "Позвонить", "RESPONSIBLE_ID": 1}},
+    "tasks.task.get": {"taskId": 1},
+    "tasks.task.list": {"filter": {"RESPONSIBLE_ID": 1}},
+    "tasks.task.update": {"taskId": 1, "fields": {"DEADLINE": "2026-09-01T10:00:00"}},
     "event.bind": HANDLER,
     "event.unbind": HANDLER,
     "im.message.add": {"DIALOG_ID": "chat1", "MESSAGE": "Привет"},
@@ -119,6 +122,7 @@ async def _prepare(stand: Stand) -> None:
     await stand.result("crm.timeline.comment.add", SAMPLES["crm.timeline.comment.add"])
     await stand.result("crm.activity.add", SAMPLES["crm.activity.add"])
     await stand.result("crm.category.add", SAMPLES["crm.category.add"])
+    await stand.result("tasks.task.add", SAMPLES["tasks.task.add"])
 
 
 def test_every_contract_is_served_or_left_out_by_name(stand: Stand) -> None:

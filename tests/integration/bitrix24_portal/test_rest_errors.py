@@ -139,7 +139,7 @@ def test_forms_nest_as_php_nests_them() -> None:
 async def test_the_portal_tells_its_methods_and_scopes(stand: Stand) -> None:
     methods = await stand.result("methods")
     assert {"batch", "crm.lead.add", "crm.item.list", "methods", "user.current"} <= set(methods)
-    assert await stand.result("scope") == ["crm", "im", "user"]
+    assert await stand.result("scope") == ["crm", "im", "task", "user"]
     known = await stand.result("method.get", {"name": "crm.lead.add"})
     assert known == {"isExisting": True, "isAvailable": True}
 

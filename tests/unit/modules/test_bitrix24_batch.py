@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from beltline.modules.bitrix24.add_lead import NEW, AddLeadConfig, AddLeadOutput
+from beltline.modules.bitrix24 import get
+from beltline.modules.bitrix24.add_lead import ADDING, AddLeadConfig
 from beltline.modules.bitrix24.find_deal import METHOD as FIND
 from beltline.modules.bitrix24.find_deal import FindDealConfig, FindDealOutput
-from beltline.modules.bitrix24.get_deal import METHOD as GET
-from beltline.modules.bitrix24.get_deal import GetDealConfig
+from beltline.modules.bitrix24.get import GetConfig
+from beltline.modules.bitrix24.origin import AddedOutput
 from beltline.modules.bitrix24.single import Asked, command
 from beltline.sdk import HttpFailed, Reject, Retry
 from beltline.sdk.bitrix24 import OPERATING_WAIT_S
@@ -23,8 +24,14 @@ def answer(result: Any = None, errors: Any = None) -> Any:
     return portal({**parts, "result_next": [], "result_time": []})
 
 
-def deals(http: PreparedHttp, *ids: Any) -> list[tuple[GetDealConfig, Any]]:
-    return [(GetDealConfig(id=id), context(http, connection=CRM)) for id in ids]
+async def together(calls: list[tuple[GetConfig, Any]]) -> list[Any]:
+    """What the calls of `get-deal` answer that went together."""
+    assert get.deal.batch is not None
+    return await get.deal.batch(calls)
+
+
+def deals(http: PreparedHttp, *ids: Any) -> list[tuple[GetConfig, Any]]:
+    return [(GetConfig(id=id), context(http, connection=CRM)) for id in ids]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,7 @@ def test_a_command_is_written_as_php_reads_it(params: dict[str, Any], text: str)
 
 async def test_one_request_answers_every_call() -> None:
     http = PreparedHttp(answer({"c0": {"ID": "1"}, "c2": {"ID": "3"}}, {"c1": {"error": ""}}))
-    first, second, third = await GET.batch(deals(http, 1, 2, 3))
+    first, second, third = await together(deals(http, 1, 2, 3))
     assert (first, third) == ({"ID": "1"}, {"ID": "3"})
     assert isinstance(second, Reject)
     [sent] = http.sent
@@ -79,7 +86,7 @@ async def test_what_needs_no_call_and_what_cannot_be_asked_stay_out_of_it() -> N
 )
 async def test_each_command_has_its_own_error(error: Any, outcome: type) -> None:
     http = PreparedHttp(answer({"c0": {"ID": "1"}}, {"c1": error}))
-    good, bad = await GET.batch(deals(http, 1, 2))
+    good, bad = await together(deals(http, 1, 2))
     assert good == {"ID": "1"}
     assert isinstance(bad, outcome)
     if error == {"error": "OPERATION_TIME_LIMIT"}:
@@ -89,21 +96,21 @@ async def test_each_command_has_its_own_error(error: Any, outcome: type) -> None
 
 async def test_a_command_without_an_answer_is_tried_again() -> None:
     http = PreparedHttp(answer({"c0": {"ID": "1"}}))
-    _, lost = await GET.batch(deals(http, 1, 2))
+    _, lost = await together(deals(http, 1, 2))
     assert isinstance(lost, Retry)
 
 
 async def test_a_batch_that_fails_fails_for_all_that_were_in_it() -> None:
     http = PreparedHttp(HttpFailed("no connection"))
-    assert [type(one) for one in await GET.batch(deals(http, 1, 2))] == [Retry, Retry]
+    assert [type(one) for one in await together(deals(http, 1, 2))] == [Retry, Retry]
 
 
 async def test_what_people_write_is_never_a_reference_to_another_result() -> None:
     http = PreparedHttp(portal(5), answer({"c1": 6}))
     titles = ["$result[c1]", "plain"]
     calls = [(AddLeadConfig(title=t), context(http, connection=CRM)) for t in titles]
-    assert await NEW.batch(calls) == [
-        AddLeadOutput(ID="5", repeated=False),
-        AddLeadOutput(ID="6", repeated=False),
+    assert await ADDING.batch(calls) == [
+        AddedOutput(ID="5", repeated=False),
+        AddedOutput(ID="6", repeated=False),
     ]
     assert [rest_method(sent) for sent in http.sent] == ["crm.lead.add", "batch"]

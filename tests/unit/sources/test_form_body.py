@@ -32,6 +32,8 @@ from beltline.sources.refusal import RequestRefused
         (b"a[00]=x", {"a": {"00": "x"}}),
         (b"event=ONCRMDEALADD&data[FIELDS][ID]=5", {"event": "ONCRMDEALADD",
                                                    "data": {"FIELDS": {"ID": "5"}}}),
+        (b"leads[add][0][id]=7&leads[add][0][status_id]=40&account[subdomain]=veter",
+         {"leads": {"add": [{"id": "7", "status_id": "40"}]}, "account": {"subdomain": "veter"}}),
         (b"&&a=1&&", {"a": "1"}),
     ],
 )  # fmt: skip

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from beltline.modules.bitrix24.client import Id, entity_id
+from beltline.modules.bitrix24.entities import OWNED
 from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, field
 from beltline.sdk.bitrix24 import KIND
@@ -24,10 +25,7 @@ class AddCommentConfig(Config):
             "Comment", "The text.", examples=["A new call from {{ request.phone }}"], min_length=1
         ),
     ]
-    entity: Annotated[
-        Literal["deal", "lead", "contact", "company"],
-        field("Kind of entry", "What the id belongs to."),
-    ] = "deal"
+    entity: Annotated[OWNED, field("Kind of entry", "What the id belongs to.")] = "deal"
 
 
 class AddCommentOutput(Output):

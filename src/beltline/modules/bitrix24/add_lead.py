@@ -1,27 +1,16 @@
-"""Add a lead, and not a second one when the attempt is repeated.
-
-The portal has no idempotency keys. So the lead carries the key of its visit as its origin
-(`ORIGINATOR_ID`, `ORIGIN_ID`), and every attempt that may be a repeat looks for a lead with this
-origin before it adds one. What remains is an attempt that is still on its way to the portal while
-the next one looks: that is why the module is at-least-once.
-"""
+"""Add a lead, and not a second one when the attempt is repeated (`origin.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from beltline.modules.bitrix24.client import (
-    ORIGINATOR,
-    Id,
-    call,
-    call_whole,
-    entity_id,
-    multifield,
-    portal_handler,
-)
-from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
-from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
+from beltline.modules.bitrix24.client import Id, optional_id
+from beltline.modules.bitrix24.entities import LEAD
+from beltline.modules.bitrix24.origin import AddedOutput, Adding
+from beltline.modules.bitrix24.single import MOST
+from beltline.modules.bitrix24.ways import named_ways
+from beltline.sdk import Config, Example, Module, field
 from beltline.sdk.bitrix24 import KIND
 
 
@@ -52,61 +41,17 @@ class AddLeadConfig(Config):
     ] = {}
 
 
-class AddLeadOutput(Output):
-    """The lead."""
-
-    ID: Annotated[str, field("ID", "The id of the lead.")]
-    repeated: Annotated[
-        bool,
-        field("Repeated", "Whether an earlier attempt had added the lead already."),
-    ]
-
-
-@portal_handler
-async def add_lead(config: AddLeadConfig, context: Context) -> AddLeadOutput | Reject:
-    """Adds the lead, or finds the one that an earlier attempt added."""
-    asked = _ask(config, context)
-    if isinstance(asked, Reject):
-        return asked
-    if context.is_repeat:
-        fields = asked.params["fields"]
-        origin = {
-            f"={name}": fields[name] for name in ("ORIGINATOR_ID", "ORIGIN_ID") if name in fields
-        }
-        earlier = await call(context, "crm.lead.list", {"filter": origin, "select": ["ID"]})
-        if earlier:
-            return AddLeadOutput(ID=str(earlier[0]["ID"]), repeated=True)
-    return _read(config, await call_whole(context, asked.method, asked.params))
-
-
-def _ask(config: AddLeadConfig, context: Context) -> Asked | Reject:
-    fields = _fields(config)
-    if not fields:
-        return Reject("the lead has no fields: give at least a title")
-    if not {"ORIGINATOR_ID", "ORIGIN_ID"} & fields.keys():
-        fields |= {"ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": context.key}
-    return Asked("crm.lead.add", {"fields": fields})
-
-
-def _read(config: AddLeadConfig, answer: Mapping[str, Any]) -> AddLeadOutput:
-    return AddLeadOutput(ID=str(answer.get("result")), repeated=False)
-
-
 def _fields(config: AddLeadConfig) -> dict[str, Any]:
-    named: dict[str, Any] = {}
-    if config.title:
-        named["TITLE"] = config.title
-    if config.name:
-        named["NAME"] = config.name
-    if config.contact is not None and str(config.contact).strip():
-        named["CONTACT_ID"] = entity_id(config.contact, "contact")
-    named |= multifield("PHONE", str(config.phone or "").strip())
-    named |= multifield("EMAIL", (config.email or "").strip())
-    return {**named, **config.fields}
+    named: dict[str, Any] = {"TITLE": config.title, "NAME": config.name}
+    return {
+        **{name: value for name, value in named.items() if value},
+        **optional_id(config.contact, "CONTACT_ID"),
+        **named_ways(config.phone, config.email),
+        **config.fields,
+    }
 
 
-# Leads that are surely new; of others each looks for its first one, by itself.
-NEW: SingleMethod[AddLeadConfig, AddLeadOutput] = SingleMethod(_ask, _read)
+ADDING = Adding(LEAD, _fields)
 module = Module(
     name="bitrix24.add-lead",
     version=1,
@@ -126,10 +71,10 @@ module = Module(
     ),
     connection=KIND,
     config=AddLeadConfig,
-    output=AddLeadOutput,
-    handler=add_lead,
+    output=AddedOutput,
+    handler=ADDING.handler,
     requests=2,
-    batch=NEW.batch,
+    batch=ADDING.batch,
     batch_most=MOST,
     examples=(
         Example(

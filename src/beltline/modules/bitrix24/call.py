@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from beltline.modules.bitrix24.client import command_errors, failed_commands
 from beltline.modules.bitrix24.single import MOST, Asked, SingleMethod
 from beltline.sdk import Config, Context, Example, Module, Output, Reject, field
 from beltline.sdk.bitrix24 import KIND, METHOD
@@ -53,25 +54,12 @@ def _read(config: CallConfig, answer: Mapping[str, Any]) -> CallOutput | Reject:
     """The method's result; a batch with a failed command is refused, with the command's name."""
     result = answer["result"]
     if config.method == "batch" and isinstance(result, dict) and result.get("result_error"):
-        return Reject(f"batch: {_failed_commands(result['result_error'])}")
+        return Reject(failed_commands(command_errors(result["result_error"])))
     return CallOutput(result=result, total=answer.get("total"), next=answer.get("next"))
 
 
 CALL: SingleMethod[CallConfig, CallOutput] = SingleMethod(_ask, _read)
 call_method = CALL.handler
-
-
-def _failed_commands(errors: Any) -> str:
-    pairs = errors.items() if isinstance(errors, dict) else enumerate(errors)
-    said = [f"{name}: {_words(error)}" for name, error in pairs]
-    return f"{len(said)} of the commands failed: {'; '.join(said)[:1000]}"
-
-
-def _words(error: Any) -> str:
-    if not isinstance(error, dict):
-        return str(error)
-    words = (error.get("error"), error.get("error_description"))
-    return " ".join(str(word) for word in words if word)
 
 
 module = Module(

@@ -23,7 +23,6 @@ from beltline.sdk.bitrix24 import (
 C = TypeVar("C")
 R = TypeVar("R")
 
-ORIGINATOR = "beltline"
 _PORTAL_FAULTS = frozenset(
     {"QUERY_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER", "OVERLOAD_LIMIT"}
 )
@@ -67,26 +66,13 @@ async def call(context: Context, method: str, params: Mapping[str, Any]) -> Any:
 async def call_whole(context: Context, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The whole answer of one REST method: result, total, next, time. Raises `PortalFailed`."""
     if context.connection is None:
-        raise _rejected(f"the step needs `connection:`, the name of one of the kind {KIND}")
+        raise rejected(f"the step needs `connection:`, the name of one of the kind {KIND}")
     try:
         return await ask_portal(context.http, context.connection, method, params)
     except PortalRefused as refused:
         if refused.permanent:
-            raise _rejected(refused.reason) from None
+            raise rejected(refused.reason) from None
         raise PortalFailed(Retry(refused.reason, after_s=refused.after_s)) from None
-
-
-def entity_id(value: str | int, name: str) -> int:
-    """An id as the number that the REST methods take. Raises `PortalFailed`."""
-    text = str(value).strip()
-    if not (text.isascii() and text.isdigit()) or int(text[:18]) == 0:
-        raise _rejected(f"`{name}` is {text[:40]!r}, and an id is a whole number above 0")
-    return int(text)
-
-
-def multifield(kind: str, value: str | None) -> dict[str, list[dict[str, str]]]:
-    """`PHONE` or `EMAIL` as the older methods take it; nothing for no value."""
-    return {kind: [{"VALUE": value, "VALUE_TYPE": "WORK"}]} if value else {}
 
 
 def command_failed(method: str, error: Any, whole: Mapping[str, Any]) -> Retry | Reject:
@@ -105,5 +91,46 @@ def command_failed(method: str, error: Any, whole: Mapping[str, Any]) -> Retry |
     return Reject(reason)
 
 
-def _rejected(reason: str) -> PortalFailed:
+def failed_commands(errors: Mapping[str, str]) -> str:
+    """Which commands of a batch failed, and why."""
+    told = "; ".join(f"{name}: {why}" for name, why in errors.items())
+    return f"batch: {len(errors)} of the commands failed: {told[:1_000]}"
+
+
+def command_errors(part: Any) -> dict[str, str]:
+    """The failures of a batch in words, by command."""
+    return {name: _words(error) for name, error in by_command(part).items()}
+
+
+def by_command(part: Any) -> dict[str, Any]:
+    """A part of a batch's answer by command; PHP writes an empty one as a list."""
+    if isinstance(part, Mapping):
+        return dict(part)
+    return {str(place): one for place, one in enumerate(part or [])}
+
+
+def _words(error: Any) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)
+    words = (error.get("error"), error.get("error_description"))
+    return " ".join(str(word) for word in words if word)
+
+
+def entity_id(value: str | int, name: str) -> int:
+    """An id as the number that the REST methods take. Raises `PortalFailed`."""
+    text = str(value).strip()
+    if not (text.isascii() and text.isdigit()) or int(text[:18]) == 0:
+        raise rejected(f"`{name}` is {text[:40]!r}, and an id is a whole number above 0")
+    return int(text)
+
+
+def optional_id(value: str | int | None, name: str) -> dict[str, int]:
+    """The field with the id, or no field where the value is empty. Raises `PortalFailed`."""
+    if value is None or not str(value).strip():
+        return {}
+    return {name: entity_id(value, name)}
+
+
+def rejected(reason: str) -> PortalFailed:
+    """What ends the visit: a person has to change something."""
     return PortalFailed(Reject(reason))

@@ -1,0 +1,1 @@
+"""Modules for 1C:Enterprise, over the standard interface OData of an infobase."""
