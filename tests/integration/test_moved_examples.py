@@ -175,9 +175,11 @@ async def test_a_journal_is_the_same_but_for_the_transport(
 
 
 def _point(home: Path, url: str) -> None:
-    """The connections of the copy lead to this test's portal."""
+    """The connections of the copy lead to this test's portal, and have no limits: a store that is
+    new has no tokens yet, and when a step is parked is not the same twice.
+    """
     for file in home.glob("connections/*.yaml"):
-        lines = file.read_text().splitlines()
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("limits:")]
         file.write_text(
             "\n".join(
                 f"address: {url}/rest/1/" if line.startswith("address:") else line for line in lines

@@ -63,9 +63,7 @@ def worker(
         float, typer.Option("--grace", min=0, help="Seconds for calls under way when it stops.")
     ] = 10.0,
 ) -> None:
-    """Serve modules to hubs, over HTTP or from a broker, until SIGTERM or Ctrl-C; connections are
-    the home's.
-    """
+    """Serve modules by HTTP or a broker until SIGTERM or Ctrl-C; connections are the home's."""
     if (http is None) == (transport is None):
         fail("say --http HOST:PORT or --transport URL, one of them", EXIT_USAGE)
     host, port = ("", 0) if http is None else _listening(http)
