@@ -169,7 +169,8 @@ def _verify_events(key: bytes, body: bytes, events: list[list[object]]) -> int:
     expected = WAYS[json.loads(body)["lead_id"] % 2]
     if completed != expected:
         raise Incomplete(f"run {key.hex()} went {completed} instead of {expected}")
-    kinds = Counter(event[0] for event in events)
+    # A call that a broker has is deferred, or answered before that is told.
+    kinds = Counter(event[0] for event in events if event[0] != "step-deferred")
     whole = {"run-started": 1, "run-completed": 1}
     whole |= {"step-started": lead.STEPS, "step-completed": lead.STEPS}
     if kinds != whole or (events[0][0], events[-1][0]) != ("run-started", "run-completed"):

@@ -9,18 +9,21 @@ when nothing is left that it could claim or that it moves.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
 
 from beltline.composition import Running, running_hub
-from beltline.engine.records import Claimed
+from beltline.engine.records import Claimed, RunFilter
 from beltline.settings import open_home
 from bench.measured import process
 
 
-async def carry(home: Path, url: str | None, *, together: bool) -> dict[str, Any]:
-    """Carries what is ready in the store: the home's own, or that at `url`."""
+async def carry(home: Path, url: str | None, *, together: bool, later: bool) -> dict[str, Any]:
+    """Carries what is ready in the store: the home's own, or that at `url`. Where answers come
+    `later`, runs wait for them outside of memory, and it ends when none waits.
+    """
     async with running_hub(open_home(home), url=url) as running:
         claims = _counted_claims(running)
         process.settle_memory()
@@ -30,6 +33,9 @@ async def carry(home: Path, url: str | None, *, together: bool) -> dict[str, Any
         usage = process.Usage()
         # No coroutine of the hub has run yet: there was no await since they were made.
         await process.until_idle(running)
+        while later and await running.store.runs(RunFilter(status="waiting"), 1):
+            await asyncio.sleep(0.02)
+            await process.until_idle(running)
         wall_s, cpu_s = usage.since()
         threads = process.thread_seconds()
         return {
@@ -64,8 +70,9 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--store", help="the store's URL; without it the home's own")
     parser.add_argument("--together", action="store_true", help="wait to be let go with others")
-    options = parser.parse_args()
-    process.run(carry(options.home, options.store, together=options.together))
+    parser.add_argument("--later", action="store_true", help="answers come later: by a queue")
+    given = parser.parse_args()
+    process.run(carry(given.home, given.store, together=given.together, later=given.later))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import structlog
 
 from beltline.api.hub import Hub
 from beltline.blobs.folder import BlobFolder
-from beltline.carriage import carriage_of
+from beltline.carriage import Carriage, carriage_of
 from beltline.catalog.limiting import HubRules
 from beltline.connections import Connections
 from beltline.core.limits import Limits
@@ -109,7 +109,8 @@ async def running_hub(
             f"workers answer any of the nodes that share this store, so these sign with one key:"
             f" {ONE_KEY}"
         )
-    callbacks = Callbacks(key or os.urandom(32), home.settings.server.url or own_url)
+    base, store_name = home.settings.server.url or own_url, url or home.store_url
+    callbacks = Callbacks(key or os.urandom(32), base, "" if is_one_of_many else store_name)
     async with AsyncExitStack() as opened:
         store = await open_waiting(home, url or home.store_url, durable=durable)
         opened.push_async_callback(store.close)
@@ -120,15 +121,17 @@ async def running_hub(
         await when_reachable(vault.load)
         if key is None and vault.names():
             raise SettingsError(f"this store keeps secrets, and this node has no key: {ONE_KEY}")
-        running, transport = _construct(
+        running, carriage = _construct(
             home, files, store, redaction or Redaction(), http, callbacks, vault, clock, key
         )
-        opened.push_async_callback(transport.close)
+        opened.push_async_callback(carriage.transport.close)
         await _join(running.node)
         await _load(running.processes)
+        hub = running.hub
         async with (
-            _beside(running.hub, running.ended),
-            _moving(running, transport, home.settings.stopping.grace_s),
+            _beside(hub, running.ended),
+            _moving(running, carriage.transport, home.settings.stopping.grace_s),
+            carriage.receiving(store, hub.catalog, hub.clock, hub.limits, hub.wake_runs),
         ):
             yield running
 
@@ -225,7 +228,7 @@ def _construct(
     vault: Vault,
     clock: SystemClock,
     link_key: bytes | None,
-) -> tuple[Running, Router]:
+) -> tuple[Running, Carriage]:
     limits = home.settings.effective_limits()
     mailbox = AsyncioMailbox()
     connections = Connections(files.connections, redaction, home.path, vault)
@@ -268,7 +271,7 @@ def _construct(
         link_key=link_key,
     )
     ended = asyncio.get_running_loop().create_future()
-    return Running(hub, node, store, processes, files, redaction, ended), carriage.transport
+    return Running(hub, node, store, processes, files, redaction, ended), carriage
 
 
 def _node_of(

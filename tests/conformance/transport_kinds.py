@@ -1,7 +1,7 @@
 """The transports that the conformance suite runs over: one entry a carrier, all with one stand.
 
-A further carrier is one more function in `KINDS`: it opens a `Stand` whose transport reaches the
-handlers of `MODULES`, and says by `Stand.outage` how its worker is taken away, if it has one.
+A `Stand` has a transport that reaches the handlers of `modules_of`, and says by `Stand.outage` how
+its worker is taken away, if it has one. Those of brokers are in `queue_kinds.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from beltline.catalog.catalog import Binding, Catalog
 from beltline.connections import Connections
+from beltline.core.inputs import Deferred
 from beltline.core.limits import Limits
 from beltline.core.model import Step
 from beltline.core.template import compile_value
@@ -28,7 +29,7 @@ from beltline.sdk import Config, Context, Logger, Module, Output, Reject, Retry
 from beltline.transports.event import EventTransport, Surroundings
 from beltline.transports.http import HttpTransport, WorkerSurroundings
 from beltline.transports.router import Stoppable
-from beltline.worker import Worker
+from beltline.worker.http import Worker
 from tests.servers.asgi import served
 
 RUN = "0198f2a0-0000-7000-8000-000000000001"
@@ -191,6 +192,7 @@ class Stand:
         self.clock = clock
         self.transport: Stoppable
         self.outage: Outage | None = None
+        self.defers = False  # a broker has the call, and its answer comes by the inbox
         self._is_closed = False
 
     async def close(self) -> None:
@@ -231,11 +233,19 @@ class Stand:
 
     async def take(self, count: int) -> list[Any]:
         """Waits for so many answers, in the order of their visits."""
-        posted: list[Posted] = []
-        while len(posted) < count:
-            posted.extend(await self.mailbox.take(100))
-        answers: list[Any] = [one.input for one in posted]
+        answers: list[Any] = []
+        while len(answers) < count:
+            answers.extend(_answers(await self.mailbox.take(100)))
         return sorted(answers, key=lambda answer: (answer.visit, answer.attempt))
+
+    def rest(self) -> list[Any]:
+        """Answers that were posted and not taken."""
+        return _answers(self.mailbox.clear())
+
+
+def _answers(posted: list[Posted]) -> list[Any]:
+    """What was posted, but for word that an answer comes later."""
+    return [one.input for one in posted if not isinstance(one.input, Deferred)]
 
 
 @asynccontextmanager
@@ -322,7 +332,7 @@ def _surroundings() -> Surroundings:
     return Surroundings(OutgoingClient, unused, log, lambda name: None, unused, unused)
 
 
-KINDS: dict[str, Callable[[Limits], AbstractAsyncContextManager[Stand]]] = {
+LOCAL: dict[str, Callable[[Limits], AbstractAsyncContextManager[Stand]]] = {
     "event": event_stand,
     "http": http_stand,
 }

@@ -149,7 +149,7 @@ async def test_what_another_node_was_given_and_left_is_claimed(begin: Begin) -> 
     assert await other._claimed(10) == []  # what it has it does not claim from itself so soon
     for delivery in found:
         await other.acknowledge(delivery)
-    pending: Any = await other._ask().xpending(line.place, f"beltline-{line.place}")
+    pending: Any = await other.client.xpending(line.place, f"beltline-{line.place}")
     assert pending["pending"] == 0
     await other.end()
 

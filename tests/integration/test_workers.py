@@ -89,13 +89,14 @@ class WorkerProcess:
     def __init__(self, home: Path, port: int, *options: str) -> None:
         self.home = home
         self.address = f"http://127.0.0.1:{port}"
-        self._port = port
+        self._given: tuple[str, ...] = ("--http", f"127.0.0.1:{port}")
+        self._says = b"the worker listens on"
         self._options = options
         self.process: asyncio.subprocess.Process
 
     async def __aenter__(self) -> Self:
         given = (sys.executable, "-m", "beltline", "worker", str(self.home / "hold.py"))
-        listens = ("--http", f"127.0.0.1:{self._port}", "--home", str(self.home))
+        listens = (*self._given, "--home", str(self.home))
         environment = {"CALLS": str(self.home / "calls"), "GATE": str(self.home / "gate")}
         self.process = await asyncio.create_subprocess_exec(
             *(*given, *listens, *self._options),
@@ -104,7 +105,7 @@ class WorkerProcess:
         )
         assert self.process.stderr is not None
         line = await self.process.stderr.readline()
-        assert b"the worker listens on" in line, line
+        assert self._says in line, line
         return self
 
     async def __aexit__(self, *raised: object) -> None:

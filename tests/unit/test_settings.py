@@ -38,7 +38,7 @@ def test_one_line_moves_a_module(tmp_path: Path) -> None:
     [
         ('transprot = "event"', "transprot"),
         ("concurrency = 0", ">= 1"),
-        ('transport = "redis://x"', "write event, or the address of a worker"),
+        ('transport = "ftp://x"', "write event, the address of a worker"),
     ],
 )
 def test_a_wrong_binding_is_told(tmp_path: Path, line: str, says: str) -> None:

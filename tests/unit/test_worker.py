@@ -17,7 +17,7 @@ from beltline.core.limits import PRODUCTION
 from beltline.engine.ports import Clock
 from beltline.logs import Redaction
 from beltline.loop import SystemClock
-from beltline.worker import Worker
+from beltline.worker.http import Worker
 from tests.conformance.transport_kinds import Gate, modules_of
 from tests.unit.api.calling import Answered, call
 from tests.unit.api.stage import ManualClock
@@ -141,7 +141,7 @@ async def test_a_stopping_worker_hands_back() -> None:
 
 async def test_memory_is_refused_with_what_to_do() -> None:
     async with worker() as on:
-        memory = on._transport._surroundings.memory
+        memory = on._calls.surroundings.memory
         for asked in (memory.get("a", "b"), memory.put("a", "b", 1), memory.delete("a", "b")):
             with pytest.raises(RuntimeError, match="write `remember` and `recall` as steps"):
                 await asked

@@ -30,6 +30,11 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z][a-z0-9]*(-[a-z0-9]+)*)*
 
 
 _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_TRANSPORTS = {
+    "http": "http",
+    "https": "http",
+    **dict.fromkeys(("nats", "tls", "amqp", "amqps", "redis", "rediss"), "queue"),
+}
 
 
 class CatalogError(Exception):
@@ -53,8 +58,9 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[modules.NAME]` of `beltline.toml`: the module that the name stands for (`use`; without
     it the module of that name), how it is reached: `event`, in this process, or the address of a
-    worker, and how much of it there may be. `concurrency` bounds the calls that are under way at a
-    worker; `secret` (`${NAME}`) names what is shown to the worker as a bearer token.
+    worker (`http`) or of a broker (`queue`), and how much of it there may be. `concurrency` bounds
+    the calls that are under way at a worker; `secret` (`${NAME}`) names what is shown to it as a
+    bearer token, or to the broker.
     """
 
     use: str = ""
@@ -65,8 +71,9 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """A module that a worker serves: the bound name, the worker's address, how many calls may be
-    under way there (None: as the limit says), and the name of the secret that it asks for.
+    """A module that a worker serves: the bound name, the worker's address, or that of the broker
+    which its calls go by; how many calls may be under way there (None: as the limit says), and the
+    name of the secret that is asked for.
     """
 
     name: str
@@ -225,15 +232,22 @@ def _remote(name: str, binding: Binding) -> Remote | None:
         scheme, host = parts.scheme, parts.hostname
     except ValueError:
         scheme, host = "", None
-    if scheme not in ("http", "https") or not host:
+    transport = _TRANSPORTS.get(scheme)
+    if transport is None or not host:
+        shown = "" if "@" in address else f" {address.partition('?')[0][:100]!r}"
         raise CatalogError(
-            f"[modules.{name}] has the transport {address.partition('?')[0][:100]!r}: write event,"
-            " or the address of a worker, such as http://127.0.0.1:9000/"
+            f"[modules.{name}] has the transport{shown}: write event, the address of a worker, such"
+            " as http://127.0.0.1:9000/, or of a broker, such as nats://127.0.0.1:4222"
+        )
+    if transport == "queue" and binding.concurrency is not None:
+        raise CatalogError(
+            f"[modules.{name}] concurrency: by a queue it is the worker that bounds its calls;"
+            " leave it out here, and give --concurrency to `beltline worker`"
         )
     named = _SECRET.fullmatch(binding.secret)
     if binding.secret and named is None:
         raise CatalogError(f"[modules.{name}] secret: write the name of a secret, ${{NAME}}")
-    return Remote(name, "http", address, binding.concurrency, named[1] if named else "")
+    return Remote(name, transport, address, binding.concurrency, named[1] if named else "")
 
 
 def _undeclared(name: str) -> Module[Any, Any]:

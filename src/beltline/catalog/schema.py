@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from beltline.catalog.asyncapi import asyncapi_document
+from beltline.engine.answer_event import answer_event_schema
 from beltline.engine.contract import schemas
 from beltline.sdk import Module
 
@@ -52,10 +54,15 @@ def module_schema(module: Module[Any, Any]) -> dict[str, Any]:
 
 
 def contract_files() -> dict[str, str]:
-    """The contract of workers as files: `event.schema.json` and `answer.schema.json`."""
+    """The contract of workers as files: JSON Schemas of the event, of its answer, and of the event
+    that answers by a queue, and `asyncapi.json`, which has the two events with their places.
+    """
+    documents = {f"{name}.schema.json": schema for name, schema in schemas().items()}
+    documents["answer-event.schema.json"] = answer_event_schema()
+    documents["asyncapi.json"] = asyncapi_document()
     return {
-        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-        for name, schema in schemas().items()
+        name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        for name, document in documents.items()
     }
 
 

@@ -54,7 +54,7 @@ COMMANDS = {
     "worker": Entry(
         "worker",
         "worker",
-        "Serve modules to hubs over HTTP until SIGTERM or Ctrl-C; connections are the home's.",
+        "Serve modules by HTTP or a broker until SIGTERM or Ctrl-C; connections are the home's.",
     ),
     "connection": Entry("connection", "app", "Test the accounts of outside systems."),
     "modules": Entry("modules", "app", "See the modules, and begin your own."),

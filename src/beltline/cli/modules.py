@@ -67,10 +67,13 @@ def show(
 @app.command("contract")
 def contract(
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="DIR", help="Write a file for each schema.")
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Write them as files, AsyncAPI too."),
     ] = None,
 ) -> None:
-    """Print the contract of workers as JSON Schemas: the event of a call, and its answer."""
+    """Print the contract of workers as JSON Schemas: the event of a call, and its answer. As files
+    also the event that answers by a queue, and an AsyncAPI document.
+    """
     if output is None:
         print_json(schemas())
         return

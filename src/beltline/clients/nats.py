@@ -71,7 +71,7 @@ class NatsPublisher:
 
     def __init__(self) -> None:
         self._line: Line
-        self._stream: JetStreamContext
+        self.jetstream: JetStreamContext
         self._is_doubtful = False
         self._refusals: list[str] = []  # the last ones; a refused publish gets no other answer
 
@@ -85,7 +85,7 @@ class NatsPublisher:
                     f"NATS refused the account of the connection {connection.name}", permanent=True
                 ) from wrong
             raise unreachable(connection, wrong) from wrong
-        self._stream = self._line.jetstream()
+        self.jetstream = self._line.jetstream()
         return self
 
     async def _on_error(self, error: Exception) -> None:
@@ -99,9 +99,11 @@ class NatsPublisher:
 
     async def close(self) -> None:
         """Leaves."""
-        if self._line.is_connected:
-            await self._line.flush(_FLUSH_S)
-        await self._line.close()
+        try:
+            if self._line.is_connected:
+                await self._line.flush(_FLUSH_S)
+        finally:  # also where whoever leaves is cancelled meanwhile
+            await self._line.close()
 
     async def publish(
         self, subject: str, body: bytes, headers: Mapping[str, str], *, id: str, stream: str | None
@@ -111,7 +113,7 @@ class NatsPublisher:
         if stream is not None:
             given[_EXPECTED] = stream
         try:
-            told = await self._stream.publish(subject, body, timeout=_ACK_S, headers=given)
+            told = await self.jetstream.publish(subject, body, timeout=_ACK_S, headers=given)
         except MaxPayloadError:
             raise ClientFailed(
                 f"the message has {len(body)} bytes, and NATS takes {self._line.max_payload}"
@@ -136,7 +138,7 @@ class NatsPublisher:
     async def describe(self) -> str:
         """What is at the other end. Raises `ClientFailed`."""
         try:
-            account = await self._stream.account_info()
+            account = await self.jetstream.account_info()
         except (NatsError, TimeoutError) as wrong:
             raise ClientFailed(
                 f"NATS {self._line.connected_server_version} lets us in, and has no JetStream for"

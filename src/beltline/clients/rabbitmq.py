@@ -138,15 +138,20 @@ async def _check(connection: Connection, _http: Http) -> str:
         await line.close()
 
 
-async def _open(connection: Connection) -> RabbitPublisher:
+async def open_line(connection: Connection) -> AbstractConnection:
+    """Connects. Raises `ClientFailed`."""
     try:
-        return RabbitPublisher(await connect_rabbitmq(connection, name="beltline"))
+        return await connect_rabbitmq(connection, name="beltline")
     except ProbableAuthenticationError as refused:
         raise ClientFailed(
             f"RabbitMQ refused the account of the connection {connection.name}", permanent=True
         ) from refused
     except (AMQPError, OSError) as wrong:
         raise unreachable(connection, wrong) from wrong
+
+
+async def _open(connection: Connection) -> RabbitPublisher:
+    return RabbitPublisher(await open_line(connection))
 
 
 PUBLISHER = Client(

@@ -96,11 +96,15 @@ class RedisPublisher:
         key: str,
         known_for_ms: int,
         keep: int | None,
+        keep_since: int | None = None,
     ) -> Added:
         """Adds an entry; the same key within `known_for_ms` adds nothing. Of more entries than
-        about `keep` the oldest go. Raises `ClientFailed`.
+        about `keep` the oldest go, or those from before about `keep_since` (Unix ms, by Redis's
+        clock). Raises `ClientFailed`.
         """
         trimmed: list[str | bytes] = [] if keep is None else ["MAXLEN", "~", str(keep)]
+        if keep_since is not None:
+            trimmed = ["MINID", "~", str(keep_since)]
         pairs = [part for pair in fields.items() for part in pair]
         arguments: list[str | bytes] = [*trimmed, "*", *pairs]
         try:
@@ -143,7 +147,8 @@ def known_at(stream: str, key: str) -> str:
     return f"beltline:{{{tag or stream}}}:{stream}:{key}"
 
 
-async def _open(connection: Connection) -> RedisPublisher:
+async def open_redis(connection: Connection) -> Redis:
+    """A client that was answered. Raises `ClientFailed`."""
     client = redis_of(connection, answer_s=_ANSWER_S)
     try:
         await client.ping()
@@ -155,7 +160,11 @@ async def _open(connection: Connection) -> RedisPublisher:
     except (RedisError, OSError) as wrong:
         await client.aclose()
         raise unreachable(connection, wrong) from wrong
-    return RedisPublisher(client)
+    return client
+
+
+async def _open(connection: Connection) -> RedisPublisher:
+    return RedisPublisher(await open_redis(connection))
 
 
 async def _check(connection: Connection, _http: Http) -> str:

@@ -97,6 +97,7 @@ class Limits(msgspec.Struct, frozen=True):
     module_answer_bytes: int = 1_114_112  # `result_bytes`, and what stands around the result
     module_event_bytes: int = 8_388_608  # parameters can repeat what the document holds once
     module_calls: int = 64  # under way at one module, unless its binding says otherwise
+    queue_sending: int = 64  # messages that wait for the confirmation of one broker
     # Modules. A result stands in the document; files are read into memory.
     module_rows: int = 10_000  # of a query or a table, at once: more goes on with the next
     module_file_bytes: int = 33_554_432  # 32 MiB: twice what a site can send, and some mails

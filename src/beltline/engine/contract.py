@@ -63,6 +63,12 @@ class StepCall(msgspec.Struct, frozen=True):
     callback: Annotated[
         str, Meta(description="Where to POST an answer that comes later; empty: it cannot.")
     ] = ""
+    results: Annotated[
+        str, Meta(description="By queue: where on the broker the answer is sent; else empty.")
+    ] = ""
+    ticket: Annotated[
+        str, Meta(description="By queue: goes back with the answer, unchanged; else empty.")
+    ] = ""
 
 
 class CallEvent(msgspec.Struct, frozen=True):
@@ -135,7 +141,13 @@ _decode_problem = msgspec.json.Decoder(ProblemBody).decode
 
 
 def event_of(
-    call: Dispatched, *, now: int, callback: str, connection: CalledConnection | None
+    call: Dispatched,
+    *,
+    now: int,
+    callback: str,
+    connection: CalledConnection | None,
+    results: str = "",
+    ticket: str = "",
 ) -> bytes:
     """The event of a call that is sent at `now` (Unix ms), as JSON."""
     asked = call.call
@@ -151,6 +163,8 @@ def event_of(
         input=asked.input,
         connection=connection,
         callback=callback,
+        results=results,
+        ticket=ticket,
     )
     return _encode(
         CallEvent(

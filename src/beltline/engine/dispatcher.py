@@ -111,7 +111,8 @@ class Dispatcher:
         """What an answer means: mostly what it says. Where it says that the other side could not be
         reached, the call is parked.
         """
-        if not len(self._under_way) or not isinstance(input, Answered | AttemptFailed | Deferred):
+        told = Answered | AttemptFailed | Deferred | Parked
+        if not len(self._under_way) or not isinstance(input, told):
             return input
         found = self._under_way.take(key, input)
         if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from beltline.core.inputs import Answer, Deferred
+from beltline.core.inputs import Answer, Deferred, Parked
 from beltline.engine.gate import Gate
 from beltline.engine.line import Line, Unit
 from beltline.engine.ports import Dispatched
@@ -61,7 +61,7 @@ class UnderWay:
             place = (call.key, asked.step.id, asked.visit, asked.attempt)
             self._by_place[place] = Outstanding(call, sent)
 
-    def take(self, key: bytes, answer: Answer | Deferred) -> Outstanding | None:
+    def take(self, key: bytes, answer: Answer | Deferred | Parked) -> Outstanding | None:
         """The call that this is the answer of; None where it has none, or had it already."""
         return self._by_place.pop((key, answer.step, answer.visit, answer.attempt), None)
 

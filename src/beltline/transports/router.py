@@ -1,7 +1,10 @@
 """The transport that the engine sees: each step goes by the one that is configured for its module.
 
-dispatch ──> Router ──> event: handlers in this process
-└──> http:  workers at addresses
+    dispatch ──> Router ──> event: handlers in this process
+                       ├──> http:  workers at addresses
+                       └──> queue: workers behind brokers
+
+Which one that is a step says as it is configured now, not as it was when its process was published.
 """
 
 from __future__ import annotations

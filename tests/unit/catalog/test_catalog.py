@@ -228,6 +228,21 @@ def test_a_name_that_takes_the_place_of_a_module_does_not_carry_that_module() ->
     assert catalog.remote("shout", "shout@1") is None
 
 
+@pytest.mark.parametrize("scheme", ["nats", "tls", "amqp", "amqps", "redis", "rediss"])
+def test_a_name_can_be_bound_to_a_broker(scheme: str) -> None:
+    catalog = Catalog([make("greet")]).bound({"greet": Binding(transport=f"{scheme}://10.0.0.5")})
+    remote = catalog.remote("greet", "greet@1")
+    assert remote is not None
+    assert (remote.transport, remote.address) == ("queue", f"{scheme}://10.0.0.5")
+
+
+def test_an_address_that_cannot_be_read_is_not_repeated_with_its_password() -> None:
+    wrong = Binding(transport="ftp://me:s3cret@127.0.0.1")
+    with pytest.raises(CatalogError, match="has the transport: write event") as raised:
+        Catalog([make("greet")]).bound({"greet": wrong})
+    assert "s3cret" not in str(raised.value)
+
+
 def test_a_name_with_an_address_and_no_module_takes_and_gives_anything() -> None:
     catalog = Catalog().bound({"far": Binding(transport=ADDRESS)})
     entry = catalog.find("far")
@@ -245,9 +260,10 @@ def test_a_name_with_an_address_and_no_module_takes_and_gives_anything() -> None
     [
         ("greet", Binding(), "neither use nor transport"),
         ("far", Binding(transport="event"), "no module has this name"),
-        ("greet", Binding(transport="nats://127.0.0.1"), "write event, or the address of a worker"),
-        ("greet", Binding(transport="http://"), "write event, or the address of a worker"),
-        ("greet", Binding(transport="http://[::1"), "write event, or the address of a worker"),
+        ("greet", Binding(transport="ftp://127.0.0.1"), "write event, the address of a worker"),
+        ("greet", Binding(transport="http://"), "write event, the address of a worker"),
+        ("greet", Binding(transport="http://[::1"), "write event, the address of a worker"),
+        ("greet", Binding(transport="nats://h", concurrency=3), "give --concurrency to"),
         ("far", Binding(transport=ADDRESS, secret="s3cret"), "write the name of a secret"),
         ("pause", Binding(use="wait", transport=ADDRESS), "run by the engine itself"),
         ("call", Binding(transport=ADDRESS), "run by the engine itself"),

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from beltline.core.explanation import standing
-from beltline.core.inputs import Cancel
+from beltline.core.inputs import Cancel, Parked
 from beltline.core.limits import PRODUCTION, TINY
 from beltline.core.model import Step
 from beltline.engine.call_rules import CallRule
 from beltline.engine.limit_store import Ask, Quota, Rule
+from beltline.engine.ports import Posted
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
 
@@ -158,6 +159,18 @@ def test_so_many_at_a_time() -> None:
     it.answer("a", {})
     assert len(it.calls) == 3
     assert answer_all(it) == 3
+
+
+def test_a_call_that_its_transport_parks_gives_its_place_back_at_once() -> None:
+    it = desk(Rule(CRM, concurrency=1))
+    it.submit({})
+    it.submit({})
+    [call] = it.calls
+    parked = Parked("a", 1, call.call.attempt, it.clock.now() + 10_000, "waits for its broker")
+    it.mailbox.post([Posted(it.calls.pop().key, parked)])
+    it.wait(1_100)  # a line looks each second
+    assert len(it.calls) == 1
+    assert it.record(call.key).status == "parked"
 
 
 def test_an_answer_that_never_comes_gives_its_place_back() -> None:

@@ -59,11 +59,13 @@ class NatsBroker:
         """Gives back what is open, which would come only after the consumer's time otherwise."""
         if self._client is None:
             return
-        if self._client.is_connected:
-            for message in self._open.values():
-                await message.nak()
-            await self._client.flush()
-        await self._client.close()
+        try:
+            if self._client.is_connected:
+                for message in self._open.values():
+                    await message.nak()
+                await self._client.flush()
+        finally:
+            await self._client.close()
 
     async def receive(self, most: int) -> list[Delivery]:
         """A question for several waits until all of them are there, so it is asked for one first;

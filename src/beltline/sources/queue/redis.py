@@ -39,19 +39,20 @@ class RedisBroker:
         claim_ms: int = CLAIM_MS,
     ) -> None:
         self._queue = queue
+        self.stream = queue.stream
         self._connect = connect
         self._group = queue.group or f"beltline-{source}"
         self._node = node
         self._claim_ms = claim_ms
         self._client: Redis | None = None
-        self._here: set[bytes] = set()  # under way, so that a claim does not bring them again
+        self.here: set[bytes] = set()  # under way, so that a claim does not bring them again
         self._own_after: bytes | None = b"0"  # None: all of this node's former life is read
         self._claim_at = 0.0
 
     async def begin(self) -> None:
         self._client = redis_of(self._connect(), answer_s=ASK_S + CONNECT_S)
         try:
-            await self._client.xgroup_create(self._queue.stream, self._group, "0", mkstream=True)
+            await self._client.xgroup_create(self.stream, self._group, "0", mkstream=True)
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):  # the group is there: nearly always
                 raise
@@ -65,9 +66,9 @@ class RedisBroker:
         deliveries = []
         for id, fields in entries:
             if fields is None:  # trimmed from the stream before it was acknowledged
-                await self._ask().xack(self._queue.stream, self._group, id)
-            elif id not in self._here:
-                self._here.add(id)
+                await self.client.xack(self.stream, self._group, id)
+            elif id not in self.here:
+                self.here.add(id)
                 deliveries.append(self._delivery(id, fields))
         return deliveries
 
@@ -84,8 +85,8 @@ class RedisBroker:
         now = asyncio.get_running_loop().time()
         if now < self._claim_at:
             return []
-        answer = await self._ask().xautoclaim(
-            self._queue.stream, self._group, self._node, self._claim_ms, count=most
+        answer = await self.client.xautoclaim(
+            self.stream, self._group, self._node, self._claim_ms, count=most
         )
         entries: list[_Entry] = answer[1]
         if len(entries) < most:
@@ -96,8 +97,8 @@ class RedisBroker:
         return await self._read(b">", most, block_ms=int(ASK_S * 1_000))
 
     async def _read(self, after: bytes, most: int, *, block_ms: int | None) -> list[_Entry]:
-        answer: Any = await self._ask().xreadgroup(
-            self._group, self._node, {self._queue.stream: after}, count=most, block=block_ms
+        answer: Any = await self.client.xreadgroup(
+            self._group, self._node, {self.stream: after}, count=most, block=block_ms
         )
         if not answer:
             return []
@@ -116,27 +117,29 @@ class RedisBroker:
         return Delivery(
             body=body,
             headers=[(_text(name), value) for name, value in headers.items()],
-            where={"stream": self._queue.stream, "id": id.decode()},
-            identity=placed(self._queue.stream, id.decode()),
+            where={"stream": self.stream, "id": id.decode()},
+            identity=placed(self.stream, id.decode()),
             handle=(id, fields),
             fields=texts,
         )
 
     async def acknowledge(self, delivery: Delivery) -> None:
         id, _ = delivery.handle
-        await self._ask().xack(self._queue.stream, self._group, id)
-        self._here.discard(id)
+        await self.client.xack(self.stream, self._group, id)
+        self.here.discard(id)
 
     async def keep(self, delivery: Delivery) -> None:
         """Claims it for this node again, which begins its time anew."""
         id, _ = delivery.handle
-        await self._ask().xclaim(self._queue.stream, self._group, self._node, 0, [id], justid=True)
+        await self.client.xclaim(self.stream, self._group, self._node, 0, [id], justid=True)
 
     async def set_aside(self, delivery: Delivery, target: str, reason: str) -> None:
         _, fields = delivery.handle
-        await self._ask().xadd(target, {**fields, _REASON: reason})
+        await self.client.xadd(target, {**fields, _REASON: reason})
 
-    def _ask(self) -> Redis:
+    @property
+    def client(self) -> Redis:
+        """The client, from `begin` on."""
         assert self._client is not None
         return self._client
 

@@ -1,0 +1,1 @@
+"""Brokers that carry calls of modules and their answers: the hub's side and the worker's."""

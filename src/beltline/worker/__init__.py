@@ -1,0 +1,1 @@
+"""Workers: a file of modules served outside of the hub, over HTTP or from a queue."""
