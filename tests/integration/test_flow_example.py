@@ -152,6 +152,16 @@ async def test_each_parcel_is_priced_by_a_run_of_its_own(tmp_path: Path) -> None
         assert run["result"] == {"each": [120, 360, 12, 24, 36, 48, 60], "sum": 660}
 
 
+async def test_a_trip_that_is_cancelled_is_undone_from_its_last_booking(tmp_path: Path) -> None:
+    async with example(tmp_path) as hub:
+        id = (await hub.send("trip", {"order": "A-7"})).json()["run"]
+        await hub.waiting(id)
+        await hub.ask("POST", f"runs/{id}/cancel", {"reason": "ill", "undo": True})
+        run = await hub.at_rest(id, "cancelled")
+        assert run["path"] == ["car", "hotel", "leave-hotel", "give-car-back"]
+        assert run["document"]["leave-hotel"]["message"] == "hotel-A-7 is cancelled"
+
+
 async def test_the_link_of_a_home_is_signed_with_a_key_of_its_own(tmp_path: Path) -> None:
     async with example(tmp_path) as hub:
         id = (await hub.send("discount", {"client": "Anna", "percent": 20})).json()["run"]

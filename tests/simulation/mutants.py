@@ -1,16 +1,16 @@
 """The planted bugs: patches to the engine's own code, or to the model of a store, to show that the
-simulation would find them. Each names the checker that finds it; those of buffers stand in
-`mutants_of_buffers.py`.
+simulation would find them. Each names the checker that finds it; those of buffers, and of what a
+process does beside calling modules, stand in files of their own.
 """
 
 from __future__ import annotations
 
 from beltline.core import decide, graph, run, turn
-from beltline.core.engine_steps import call, for_each
-from beltline.engine import belt, committer, dispatcher, gate, loader, moving, node, pulse, work
+from beltline.engine import belt, committer, dispatcher, gate, loader, moving, node, pulse
 from beltline.sdk import context
 from tests.simulation import disk, store
 from tests.simulation.mutants_of_buffers import MUTANTS_OF_BUFFERS
+from tests.simulation.mutants_of_flow import MUTANTS_OF_FLOW
 from tests.simulation.planting import Mutant, between_nodes, mutant
 
 _BELT = belt.Belt
@@ -20,6 +20,7 @@ _TURN = turn.Turn
 
 MUTANTS: tuple[Mutant, ...] = (
     *MUTANTS_OF_BUFFERS,
+    *MUTANTS_OF_FLOW,
     mutant(
         "who is turned away for want of room is told that it is accepted",
         "nothing_accepted_is_lost",
@@ -91,7 +92,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "the way of on_error is not taken",
         "order_follows_routes",
-        (_TURN, "fail", "if step.on_error and not dead:", "if False:"),
+        (_TURN, "fail", "if step.on_error and not dead", "if False"),
     ),
     mutant(
         "one failure more than the policy allows",
@@ -330,68 +331,5 @@ MUTANTS: tuple[Mutant, ...] = (
         "nobody looks for the suspects of a node that was taken over",
         "everything_ends",
         (pulse.Pulse, "run", "self._loader.suspect()", "pass"),
-    ),
-    mutant(
-        "that the sender has its answer is forgotten",
-        "senders_are_answered_once",
-        (_TURN, "__init__", "self.answered = run.answer is not None", "self.answered = False"),
-    ),
-    mutant(
-        "what a run waits for is not kept",
-        "events_find_their_runs",
-        (work.Work, "batch", "if one is not None", "if False"),
-    ),
-    mutant(
-        "an event is decided on and nothing says that it came too late",
-        "events_find_their_runs",
-        (decide, "_event_arrived", "if not waiting:", "if False:"),
-    ),
-    mutant(
-        "a child tells of the result before its last",
-        "children_follow_parents",
-        (call, "_result", "for event in reversed(turn.events):", "for event in ():"),
-    ),
-    mutant(
-        "a parent that ends leaves its child behind",
-        "children_follow_parents",
-        (call, "messages", "if turn.ended:", "if False:"),
-    ),
-    mutant(
-        "a child begins in another commit than its parent's decision, which may never be",
-        "children_follow_parents",
-        (work.Work, "batch", ", *self.children]", "]"),
-    ),
-    mutant(
-        "a run that is done cancels what it does not wait for",
-        "children_follow_parents",
-        (call, "messages", "place not in turn.closed", "True"),
-    ),
-    mutant(
-        "a parent that ends leaves the runs of its items behind, but for one",
-        "children_follow_parents",
-        (call, "messages", "in visit.children", "in visit.children[:1]"),
-    ),
-    mutant(
-        "the results of items stand in the order of their ends",
-        "items_make_the_result",
-        (for_each, "_result", 'in range(len(value["items"]))', "in results"),
-    ),
-    mutant(
-        "more items are under way at once than may be",
-        "items_make_the_result",
-        (
-            for_each,
-            "_go_on",
-            "visit.attempt, value, following)",
-            (
-                "visit.attempt, value, following)\n            for n in left:"
-                "\n                _start(turn, step, visit.number, visit.attempt, value, n)"
-            ),
-        ),
-    ),
-    mutant(
-        "an item begins though one has failed",
-        "items_make_the_result",
-        (for_each, "_failed", "{**items.failed, item: error}", "items.failed"),
     ),
 )

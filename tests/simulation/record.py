@@ -42,6 +42,7 @@ FIELDS = {
     "step-left": ("step", "visit", "to", "reason"),
     "command-refused": ("command", "reason"),
     "step-parked": ("step", "visit", "attempt", "until", "reason", "was_called"),
+    "undo-started": ("reason", "steps"),
     "run-stopped": ("reason",),
     "run-completed": ("result", "reason"),
     "run-cancelled": ("reason",),

@@ -275,7 +275,7 @@ class Society:
         mark = f"person-{len(self.record.commands)}"
         chance = self._chance
         if chance.random() < self.options.rude_commands / 2:
-            return Cancel(mark)
+            return Cancel(mark, undo=len(self.record.commands) % 2 == 0)
         kind = chance.choice(("retry", "retry", "given", "skip", "goto", "resolve", "resolve"))
         if kind == "resolve":
             return Resolve(to, chance.random() < 0.5, by=mark)

@@ -45,7 +45,8 @@ def definitions() -> list[Definition]:
     for number, definition in enumerate(drawn):
         _for_each(definition, Random(f"items {number}"))
     every = [*_by_hand(), *_by_hand_too(), *_with_others(), *drawn]
-    for definition in every:
+    for number, definition in enumerate(every):
+        _undo(definition, Random(f"undo {number}"))
         for each in definition["steps"]:
             if each["module"] == "work" and each["id"] in LIMITED:
                 each["connection"] = "crm"
@@ -260,6 +261,15 @@ def _for_each(definition: Definition, chance: Random) -> None:
     for each in definition["steps"]:
         if each["module"] == "call" and chance.random() < 0.5:
             each |= {key: step("", "for-each")[key] for key in ("module", "with")}
+
+
+def _undo(definition: Definition, chance: Random) -> None:
+    """Some steps have another one that undoes them."""
+    ids = [each["id"] for each in definition["steps"]]
+    for each in definition["steps"]:
+        others = [id for id in ids if id != each["id"]]
+        if others and chance.random() < 0.4:
+            each["undo"] = chance.choice(others)
 
 
 def _drawn_step(id: str, ids: list[str], chance: Random) -> dict[str, Any]:

@@ -98,9 +98,10 @@ class SkipMany(Selection, frozen=True, kw_only=True):
 
 
 class CancelMany(Selection, frozen=True, kw_only=True):
-    """Ends them where they stand."""
+    """Ends them where they stand. With `undo` what their steps have done is undone first."""
 
     reason: Annotated[str, Meta(max_length=1_000)] = ""
+    undo: bool = False
 
 
 class RefusedOne(msgspec.Struct, frozen=True):
@@ -162,7 +163,7 @@ async def skip_many(call: Call[Nothing, SkipMany]) -> AskedMany:
 )
 async def cancel_many(call: Call[Nothing, CancelMany]) -> AskedMany:
     """Ends many stopped runs."""
-    command = Cancel(reason=call.body.reason, by=call.caller.name)
+    command = Cancel(call.body.reason, call.caller.name, call.body.undo)
     return await _ask_many(call.hub, call.body, command)
 
 

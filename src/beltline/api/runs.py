@@ -86,9 +86,10 @@ class GoToBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ends the run where it stands."""
+    """Ends the run where it stands. With `undo` what its steps have done is undone first."""
 
     reason: Annotated[str, Meta(max_length=1_000)] = ""
+    undo: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -163,8 +164,8 @@ async def go_to_step(call: Call[Nothing, GoToBody]) -> Asked:
     problems=(404, 409, 413, 415, 422),
 )
 async def cancel_run(call: Call[Nothing, CancelBody]) -> Asked:
-    """Ends a run where it stands."""
-    return await ask(call, Cancel(call.body.reason, call.caller.name))
+    """Ends a run where it stands, or undoes what it has done and then ends it."""
+    return await ask(call, Cancel(call.body.reason, call.caller.name, call.body.undo))
 
 
 async def post_command(hub: Hub, key: bytes, command: Command) -> int:

@@ -155,11 +155,14 @@ def goto(
 def cancel(
     id: IdArgument,
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the journal.")] = "",
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Undo first what its steps have done.")
+    ] = False,
     home: HomeOption = Path(),
     store: StoreOption = None,
 ) -> None:
-    """End a run where it stands."""
-    _send(home, store, id, Cancel(reason, BY))
+    """End a run where it stands, or undo what it has done and then end it."""
+    _send(home, store, id, Cancel(reason, BY, undo))
 
 
 @app.command("approve")

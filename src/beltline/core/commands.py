@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from beltline.core import undo
 from beltline.core.engine_steps import approve
 from beltline.core.events import CommandRefused, RunCancelled, StepLeft, StepSkipped
 from beltline.core.expression import ExpressionFailed
@@ -24,7 +25,9 @@ def refusal(run: Run, command: Command) -> str:
     if run.ended:
         return f"the run is {run.ended}"
     if isinstance(command, Cancel):
-        return ""
+        return "it is being undone already" if command.undo and run.undoing is not None else ""
+    if isinstance(command, GoTo) and run.undoing is not None:
+        return "the run is being undone: its dead letters may be retried or skipped"
     if isinstance(command, Resolve):
         found = approve.waiting(run, command)
         return found if isinstance(found, str) else ""
@@ -56,7 +59,11 @@ def carry_out(turn: Turn, command: Command) -> None:
         turn.events.append(CommandRefused(str(name), why_not))
         return
     if isinstance(command, Cancel):
-        turn.events.append(RunCancelled(_signed(command.reason or "cancelled", command.by)))
+        reason = _signed(command.reason or "cancelled", command.by)
+        if command.undo:
+            undo.begin(turn, reason)
+            return
+        turn.events.append(RunCancelled(reason))
         turn.ended = True
         return
     if isinstance(command, Resolve):

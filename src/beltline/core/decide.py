@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from beltline.core import undo
 from beltline.core.child import Child
 from beltline.core.commands import carry_out
 from beltline.core.engine_steps import ENGINE_STEPS, call, for_each, wait_event
@@ -72,10 +73,12 @@ def decide(run: Run, input: Input, now: int) -> Decision:
     turn = Turn(run, now, ENGINE_STEPS)
     _RULES[type(input)](turn, input)
     turn.settle()
+    if turn.undoing is not None and not run.ended:
+        undo.go_on(turn, turn.undoing)
     calls = [] if turn.ended else turn.calls
     children = [] if turn.ended else turn.children
     messages: list[tuple[str, Message]] = []
-    if run.parent is not None or (turn.ended and run.open):
+    if run.parent is not None or turn.let_go or (turn.ended and run.open):
         messages = call.messages(turn)
     return Decision(now, turn.events, calls, turn.awaits, children, messages, turn.inputs)
 

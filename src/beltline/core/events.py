@@ -168,6 +168,15 @@ class StepParked(msgspec.Struct, frozen=True, array_like=True, tag="step-parked"
     was_called: bool = False
 
 
+class UndoStarted(msgspec.Struct, frozen=True, array_like=True, tag="undo-started"):
+    """The run goes no further: what its completed visits did is undone, the last one first. `steps`
+    are theirs, in that order. Then the run is cancelled.
+    """
+
+    reason: str
+    steps: tuple[str, ...]
+
+
 class AnswerGiven(msgspec.Struct, frozen=True, array_like=True, tag="answer-given"):
     """A step gave the answer for the sender, which hears it if it waits. `body` is any JSON."""
 
@@ -276,6 +285,7 @@ Event = (
     | RunCompleted
     | RunCancelled
     | StepParked
+    | UndoStarted
     | AnswerGiven
     | AnswerIgnored
     | EventAwaited

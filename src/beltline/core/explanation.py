@@ -50,6 +50,8 @@ def standing(run: Run) -> Standing:
             reasons.append(f"{where} waits {_for_what(visit)}")
     for join, count in run.gathered.items():
         reasons.append(f"{count} gathered at {join}, which waits for the other ways to it")
+    if run.undoing is not None:
+        reasons.append(f"it is being undone, {len(run.undoing.left)} visits are left")
     return Standing(run.status, "; ".join(reasons), run.next_at)
 
 

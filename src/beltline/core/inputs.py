@@ -100,10 +100,11 @@ class GoTo(msgspec.Struct, frozen=True, tag="goto"):
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
-    """End the run where it stands."""
+    """End the run where it stands. With `undo` what its steps have done is undone first."""
 
     reason: str = ""
     by: str = ""
+    undo: bool = False
 
 
 class Parked(msgspec.Struct, frozen=True):

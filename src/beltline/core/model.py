@@ -39,7 +39,7 @@ class Step(msgspec.Struct, frozen=True):
     publishing (`name@major`). `next` is None where the key is absent: the branch ends there when
     no condition gives an outcome. `is_join` (arriving tokens gather here) follows from two or more
     names in `prev`. `on_timeout` is where a step leads that waits for something from outside, when
-    its time is over.
+    its time is over. `undo` names the step that undoes this one; empty: nothing does.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Step(msgspec.Struct, frozen=True):
     prev: tuple[str, ...] = ()
     on_error: tuple[str, ...] = ()
     on_timeout: tuple[str, ...] = ()
+    undo: str = ""
     connection: str | None = None
     retry: RetryPolicy = RetryPolicy()
     timeout_ms: int = 30_000

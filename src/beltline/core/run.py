@@ -24,18 +24,16 @@ from beltline.core.events import (
     RunStarted,
     RunStopped,
     StepCompleted,
-    StepDeferred,
     StepFailed,
     StepLeft,
     StepParked,
     StepSkipped,
     StepStarted,
-    StepWaiting,
+    UndoStarted,
 )
 from beltline.core.expression import ExpressionFailed, Scope
 from beltline.core.model import Process, Step
-from beltline.core.visit import Visit, VisitKey
-from beltline.core.waits import WAITS
+from beltline.core.visit import TO_VISIT, Done, Undoing, Visit, VisitKey
 
 RETRIED_BY_PERSON = "retried by a person"
 
@@ -51,7 +49,8 @@ class Run(msgspec.Struct):
     `document_bytes` the sum of those and of the request. `last_result` is what the run has come to
     so far: the last completed step's result, and in the end the process's output where it has one.
     `answer` is the sender's, once a step has given it; `parent` is where it was started, unless by
-    a source.
+    a source. `done` are the completed visits that can be undone, in order; `undoing` is how that
+    stands, once it is asked for.
     """
 
     id: str
@@ -70,6 +69,8 @@ class Run(msgspec.Struct):
     document_bytes: int = 0
     answer: AnswerGiven | None = None
     parent: Parent | None = None
+    done: list[Done] = []
+    undoing: Undoing | None = None
 
     @property
     def is_moving(self) -> bool:
@@ -193,8 +194,9 @@ def _step_started(
     elif event.given is not None:
         value = event.given
     else:
+        document = run.document if run.undoing is None else run.undoing.document(run.document)
         try:
-            value = resolve_input(run, step, run.document, at, run.seq - 1)
+            value = resolve_input(run, step, document, at, run.seq - 1)
         except ExpressionFailed:
             value = None  # the event that follows says so
     run.open[key] = Visit(
@@ -202,20 +204,8 @@ def _step_started(
     )
 
 
-def _step_waiting(
-    run: Run, event: StepWaiting, at: int, inputs: dict[VisitKey, Any] | None
-) -> None:
-    visit = run.open[(event.step, event.visit)]
-    visit.phase = "waiting"
-    visit.at = event.until
-
-
-def _step_deferred(
-    run: Run, event: StepDeferred, at: int, inputs: dict[VisitKey, Any] | None
-) -> None:
-    visit = run.open[(event.step, event.visit)]
-    visit.phase = "deferred"
-    visit.at = event.until
+def _of_visit(run: Run, event: Any, at: int, inputs: dict[VisitKey, Any] | None) -> None:
+    TO_VISIT[type(event)](run.open[(event.step, event.visit)], event)
 
 
 def _step_completed(
@@ -223,6 +213,10 @@ def _step_completed(
 ) -> None:
     del run.open[(event.step, event.visit)]
     _record(run, event.step, event.result, event.size)
+    if run.undoing is not None:
+        run.undoing.left.pop(0)
+    elif run.process.steps[event.step].undo:
+        run.done.append(Done(event.step, event.visit, event.result))
     _place(run, event.to)
 
 
@@ -264,6 +258,8 @@ def _step_skipped(
 ) -> None:
     del run.open[(event.step, event.visit)]
     _record(run, event.step, event.result, event.size)
+    if run.undoing is not None:
+        run.undoing.left.pop(0)
     run.stopped = any(visit.phase == "dead" for visit in run.open.values())
     _place(run, event.to)
 
@@ -272,6 +268,15 @@ def _step_left(run: Run, event: StepLeft, at: int, inputs: dict[VisitKey, Any] |
     del run.open[(event.step, event.visit)]
     run.stopped = any(visit.phase == "dead" for visit in run.open.values())
     _place(run, event.to)
+
+
+def _undo_started(
+    run: Run, event: UndoStarted, at: int, inputs: dict[VisitKey, Any] | None
+) -> None:
+    run.undoing = Undoing(event.reason, run.done[::-1])
+    run.stopped = False
+    run.open.clear()
+    run.gathered.clear()
 
 
 def _run_stopped(run: Run, event: RunStopped, at: int, inputs: dict[VisitKey, Any] | None) -> None:
@@ -303,10 +308,6 @@ def _answer_given(
     run.answer = event
 
 
-def _visit_waits(run: Run, event: Any, at: int, inputs: dict[VisitKey, Any] | None) -> None:
-    WAITS[type(event)](run.open[(event.step, event.visit)], event)
-
-
 def _noted(run: Run, event: Event, at: int, inputs: dict[VisitKey, Any] | None) -> None:
     """Only for people to read."""
 
@@ -327,15 +328,15 @@ def _place(run: Run, to: tuple[str, ...]) -> None:
 
 
 _APPLY: dict[type, Any] = {
+    **dict.fromkeys(TO_VISIT, _of_visit),
     RunStarted: _run_started,
     StepStarted: _step_started,
-    StepWaiting: _step_waiting,
-    StepDeferred: _step_deferred,
     StepCompleted: _step_completed,
     StepFailed: _step_failed,
     StepSkipped: _step_skipped,
     StepLeft: _step_left,
     CommandRefused: _noted,
+    UndoStarted: _undo_started,
     RunStopped: _run_stopped,
     RunCompleted: _run_completed,
     RunCancelled: _run_cancelled,
@@ -343,5 +344,4 @@ _APPLY: dict[type, Any] = {
     AnswerGiven: _answer_given,
     AnswerIgnored: _noted,
     EventLate: _noted,
-    **dict.fromkeys(WAITS, _visit_waits),
 }

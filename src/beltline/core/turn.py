@@ -31,6 +31,7 @@ from beltline.core.expression import ExpressionFailed, Scope
 from beltline.core.graph import ready_join
 from beltline.core.limits import LIMITS
 from beltline.core.model import Step
+from beltline.core.output import output_of
 from beltline.core.path import MISSING
 from beltline.core.run import Run, may_have_been_called
 from beltline.core.visit import Awaited, Visit, VisitKey
@@ -65,7 +66,6 @@ class Turn:
         "_arrivals",
         "_died",
         "_engine_steps",
-        "_gathered",
         "_steps",
         "_visits",
         "answered",
@@ -77,9 +77,12 @@ class Turn:
         "document",
         "ended",
         "events",
+        "gathered",
         "inputs",
+        "let_go",
         "opened",
         "run",
+        "undoing",
     )
 
     def __init__(self, run: Run, at: int, engine_steps: Mapping[str, EngineStep]) -> None:
@@ -96,9 +99,11 @@ class Turn:
         self.opened: dict[VisitKey, bool] = {}  # visits that start here -> still open
         self.ended = False
         self.answered = run.answer is not None  # whether a sender that waits has its answer
+        self.undoing = None if run.undoing is None else run.undoing.copy()
+        self.let_go: list[str] = []  # children of visits that are given up
         self._steps = run.process.steps
         self._arrivals: deque[str] = deque()
-        self._gathered: dict[str, int] | None = None
+        self.gathered: dict[str, int] | None = None
         self._visits: dict[str, int] = {}
         self._died = ""
 
@@ -129,7 +134,7 @@ class Turn:
         before = self.document
         self.document = {**before, step.id: result}
         try:
-            to, because = self.route(step) if to is None else (to, None)
+            to, because = self.route(step) if to is None or self.undoing else (to, None)
         except ExpressionFailed as failed:
             self.document = before
             error = Error("expression", f"condition: {failed}")
@@ -146,6 +151,9 @@ class Turn:
 
     def route(self, step: Step) -> tuple[tuple[str, ...], Because | None]:
         """Where a completed step leads, and why. Raises `ExpressionFailed`."""
+        if self.undoing is not None:  # routes are not followed
+            self.undoing.left.pop(0)
+            return (), None
         if step.routing is None:
             return step.next, None
         verdict = step.routing.evaluate(self.document, self.scope())
@@ -178,7 +186,7 @@ class Turn:
             return
         entry = {"kind": error.kind, "message": error.message, "attempts": attempt}
         self.document = {**self.document, step.id: {"error": entry}}
-        if step.on_error and not dead:
+        if step.on_error and not dead and self.undoing is None:
             self.close((step.id, visit))
             self.events.append(
                 StepFailed(
@@ -234,7 +242,8 @@ class Turn:
         try:
             value = given
             if value is None:
-                value = step.input.resolve(self.document, self.scope())
+                known = self.undoing.document(self.document) if self.undoing else self.document
+                value = step.input.resolve(known, self.scope())
                 if value is MISSING:
                     value = {}
         except ExpressionFailed as failed:
@@ -316,7 +325,9 @@ class Turn:
 
     def end(self, reason: str) -> None:
         """The whole run is completed, wherever else it stands."""
-        self.events.append(RunCompleted(self._output(), reason))
+        self.events.append(
+            RunCompleted(output_of(self.run.process, self.document, self.scope()), reason)
+        )
         self.ended = True
 
     # The end of the turn
@@ -332,11 +343,11 @@ class Turn:
                 else:
                     self.start(step)
                 continue
-            gathered = self.run.gathered if self._gathered is None else self._gathered
+            gathered = self.run.gathered if self.gathered is None else self.gathered
             join = ready_join(self.run.process, gathered, self._standing()) if gathered else None
             if join is None:
                 break
-            self._gathered = {id: n for id, n in gathered.items() if id != join}
+            self.gathered = {id: n for id, n in gathered.items() if id != join}
             self.start(self._steps[join])
         if self.ended:
             self.awaits = {}
@@ -348,21 +359,22 @@ class Turn:
         if self._died:
             if not self._was_stopped():
                 self.events.append(RunStopped(self._died))
-        elif self.events and not self.calls and not self._has_tokens():
+        elif self.undoing is None and self.events and not self.calls and not self.has_tokens():
             self.end("")
 
     def _gather(self, join: str) -> None:
-        if self._gathered is None:
-            self._gathered = dict(self.run.gathered)
-        self._gathered[join] = self._gathered.get(join, 0) + 1
+        if self.gathered is None:
+            self.gathered = dict(self.run.gathered)
+        self.gathered[join] = self.gathered.get(join, 0) + 1
 
     def _standing(self) -> list[str]:
         standing = [key[0] for key in self.run.open if key not in self.closed]
         standing.extend(key[0] for key, is_open in self.opened.items() if is_open)
         return standing
 
-    def _has_tokens(self) -> bool:
-        gathered = self.run.gathered if self._gathered is None else self._gathered
+    def has_tokens(self) -> bool:
+        """Whether the run stands anywhere."""
+        gathered = self.run.gathered if self.gathered is None else self.gathered
         if gathered or len(self.run.open) > len(self.closed):
             return True
         return True in self.opened.values()
@@ -374,19 +386,6 @@ class Turn:
             visit.phase == "dead" and key not in self.closed and key not in retried
             for key, visit in self.run.open.items()
         )
-
-    def _output(self) -> Any:
-        output = self.run.process.output
-        if output is None:
-            return None
-        try:
-            value = output.resolve(self.document, self.scope())
-        except ExpressionFailed as failed:
-            return {"error": {"kind": "expression", "message": f"output: {failed}"}}
-        if value is MISSING:
-            return None
-        trouble = hash_of(value)[1]
-        return {"error": {"kind": "result", "message": f"output: {trouble}"}} if trouble else value
 
 
 def _bounded(error: Error) -> Error:

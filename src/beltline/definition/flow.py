@@ -25,8 +25,11 @@ def check_flow(report: Report, start: tuple[str, ...], steps: Mapping[str, ReadS
     ids = list(steps)
     ways = _ways(start, steps, ids)
     reached = set(ways.order)
+    undoing = {read.step.undo for read in steps.values()}
     for number, read in enumerate(steps.values()):
-        if number not in reached:
+        if number not in reached and read.step.id in undoing:
+            _check_undoing(report, read)
+        elif number not in reached:
             report.warning(
                 (*read.place, "id"),
                 f'no route leads to the step "{read.step.id}"',
@@ -35,6 +38,19 @@ def check_flow(report: Report, start: tuple[str, ...], steps: Mapping[str, ReadS
         _check_prev(report, read, ways, number, ids)
     _check_reads(report, steps, ways, ids)
     _check_meetings(report, steps, ways, ids)
+
+
+def _check_undoing(report: Report, read: ReadStep) -> None:
+    """Warns of routes of a step that is there to undo another one alone: nothing follows them."""
+    written = report.document.data["steps"][read.place[1]]
+    for key in ("next", "condition", "on_error", "on_timeout"):
+        if key in written:
+            report.warning(
+                (*read.place, key),
+                f'"{read.step.id}" only undoes, and {key} is not followed then',
+                f"Remove {key}.",
+                of_key=True,
+            )
 
 
 def _ways(start: tuple[str, ...], steps: Mapping[str, ReadStep], ids: list[str]) -> Ways:

@@ -28,7 +28,7 @@ from beltline.definition.shape import (
 
 STEP_KEYS = (
     "id", "title", "module", "subsystem", "connection", "with", "prev", "condition", "match",
-    "next", "on_error", "on_timeout", "retry", "timeout", "max_visits",
+    "next", "on_error", "on_timeout", "undo", "retry", "timeout", "max_visits",
 )  # fmt: skip
 WAITS_FOR_OTHERS = frozenset(("wait-event@1", "approve@1"))  # steps that may have `on_timeout`
 RESERVED_IDS = frozenset(("request", "meta", "item", "parent"))
@@ -98,6 +98,7 @@ def read_step(context: StepContext, data: dict[str, Any], id: str, place: Place)
         prev=read_targets(context, data, "prev", place),
         on_error=read_targets(context, data, "on_error", place),
         on_timeout=_read_on_timeout(context, data, entry, place),
+        undo=_read_undo(context, data, id, place),
         connection=_read_connection(context, data, module, entry, place),
         retry=policy.retry,
         timeout_ms=policy.timeout_ms,
@@ -151,6 +152,21 @@ def _read_on_timeout(
             of_key=True,
         )
     return targets
+
+
+def _read_undo(context: StepContext, data: dict[str, Any], id: str, place: Place) -> str:
+    """The step that undoes this one; empty where nothing does."""
+    if "undo" not in data:
+        return ""
+    at = (*place, "undo")
+    name = read_name(context.report, data["undo"], at, "undo")
+    if name is None:
+        context.routes_hold = False
+        return ""
+    if name == id:
+        context.report.error(at, "a step cannot undo itself", "Name another step.")
+    check_targets(context, [(name, at)])
+    return name
 
 
 def check_targets(context: StepContext, names: list[tuple[str, Place]]) -> None:

@@ -263,11 +263,11 @@ class Belt:
         outstanding = len(run.open) - (type(input) is Answered or type(input) is AttemptFailed)
         rows, calls = self._turns(run, input, now, may_call=not is_set_aside)
         work.journal.extend(rows)
-        if not run.ended:
-            work.calls.extend(calls)
-        elif outstanding > 0:
+        if outstanding > 0 and (run.ended or (rows and type(input) is Cancel)):
             # Decided on in this same commit, and not to be made any more.
             work.calls = [call for call in work.calls if call.key != run.key]
+        if not run.ended:
+            work.calls.extend(calls)
         return bool(rows)
 
     def _turns(

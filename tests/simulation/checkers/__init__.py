@@ -36,6 +36,7 @@ from tests.simulation.checkers import (
     replay_equals_state,
     results_recorded_once,
     senders_are_answered_once,
+    undone_in_reverse,
     windows_hold,
     withdrawn_is_not_called,
 )
@@ -66,6 +67,7 @@ CHECKERS: dict[str, Checker] = {
         events_find_their_runs,
         children_follow_parents,
         items_make_the_result,
+        undone_in_reverse,
         windows_hold,
         lines_keep_order,
         left_once,

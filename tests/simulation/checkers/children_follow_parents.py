@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tests.simulation.record import Fact, Record
 
 ENDS = ("run-completed", "run-cancelled")
+GIVEN_UP = (*ENDS, "undo-started")  # what the parent waited for
 
 
 def check(record: Record) -> Iterator[str]:
@@ -41,7 +42,7 @@ def check(record: Record) -> Iterator[str]:
 
 
 def _ends(fact: Fact, started: Fact) -> bool:
-    if fact.name in ENDS:
+    if fact.name in GIVEN_UP:
         return True
     if started.item is not None:
         return fact.name in ("item-completed", "item-failed") and fact.run == started.run
@@ -52,7 +53,7 @@ def _ends(fact: Fact, started: Fact) -> bool:
 
 def _came_to_nothing(end: Fact, started: Fact) -> bool:
     """Whether no child was to be started: the run ended there and then, or was set aside."""
-    if end.name in ENDS:
+    if end.name in GIVEN_UP:
         return end.row == started.row
     return end.name in ("step-failed", "item-failed") and end.error["kind"] == "process"
 
@@ -69,7 +70,7 @@ def _of_end(end: Fact, child: list[Fact]) -> Iterator[str]:
             yield "it was done before its child"
     elif end.name in ("step-failed", "item-failed") and last.name != "run-cancelled":
         yield f"it failed, and its child has {last.name}"
-    elif end.name in ENDS and last.name == "run-completed" and not _was_told(child):
+    elif end.name in GIVEN_UP and last.name == "run-completed" and not _was_told(child):
         yield "it has ended, and its child went on to its own end"
 
 

@@ -25,21 +25,28 @@ def check(record: Record) -> Iterator[str]:
         least, most = asked.get((key, "cancel"), (0, 0))
         asked[key, "cancel"] = (least, most + 1)
     for (key, kind), (least, most) in asked.items():
-        told = len({fact.row for fact in journals.get(key, ()) if _tells_of(fact) == kind})
+        facts = journals.get(key, [])
+        told = len({fact.row for fact in _decided(facts) if _tells_of(fact) == kind})
         if not least <= told <= most:
             yield f"run {key.hex()}: {least} to {most} commands {kind!r}, {told} in the journal"
     for key, facts in journals.items():
-        for fact in facts:
+        for fact in _decided(facts):
             told_kind = _tells_of(fact)
             if told_kind and (key, told_kind) not in asked:
                 yield f"run {key.hex()}: nobody asked for {told_kind!r}"
+
+
+def _decided(facts: list[Fact]) -> list[Fact]:
+    """All but the end of what was undone: that was asked for when it began."""
+    undone = {fact.reason for fact in facts if fact.name == "undo-started"}
+    return [fact for fact in facts if fact.name != "run-cancelled" or fact.reason not in undone]
 
 
 def _tells_of(fact: Fact) -> str:
     """The kind of command that an event is the outcome of; empty for other events."""
     if fact.name == "command-refused":
         return str(fact.command)
-    if fact.name == "run-cancelled":
+    if fact.name in ("run-cancelled", "undo-started"):
         return "cancel"
     is_object = fact.name == "step-completed" and isinstance(fact.result, dict)
     if is_object and "approved" in fact.result:

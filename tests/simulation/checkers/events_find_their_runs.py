@@ -63,7 +63,7 @@ def _is_late(fact: Fact, event: Brought) -> bool:
 
 
 def _ends(fact: Fact, awaited: Fact) -> bool:
-    if fact.name in ("run-cancelled", "run-completed"):
+    if fact.name in ("run-cancelled", "run-completed", "undo-started"):
         return True
     visit = fact.fields.get("step"), fact.fields.get("visit")
     return visit == (awaited.step, awaited.visit) and fact.name != "event-awaited"

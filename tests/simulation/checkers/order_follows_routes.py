@@ -45,6 +45,7 @@ class Walk:
         self.again: dict[str, int] = {}  # visits that a person asked for
         self.open: dict[tuple[str, int], str] = {}
         self.halted = False
+        self.is_undone = False  # `undone_in_reverse` says what may start then
         self.over = False
         self.wrong: list[str] = []
 
@@ -71,6 +72,12 @@ class Walk:
                 self.over = True
             case "run-cancelled":
                 self.over = True
+            case "undo-started":
+                self.is_undone = True
+                self.open.clear()
+                self.arrived.clear()
+                self.gathered.clear()
+                self.again.clear()
             case "run-stopped":
                 self._expect("dead" in self.open.values(), "it stopped without a dead letter")
             case _:
@@ -95,7 +102,9 @@ class Walk:
             self._expect(visit in self.open, f"attempt {fact.attempt} of {fact.step} at no visit")
             self.open[visit] = "open"
             return
-        if self.again.get(fact.step):
+        if self.is_undone:
+            pass
+        elif self.again.get(fact.step):
             self.again[fact.step] -= 1
         elif self._is_join(fact.step):
             ready = self._ready_join()
@@ -113,10 +122,11 @@ class Walk:
         self._close(fact)
         self.document[fact.step] = fact.result
         step = self.steps[fact.step]
-        if step["module"] == "stop" and fact.name == "step-completed":
+        if step["module"] == "stop" and fact.name == "step-completed" and not self.is_undone:
             self.halted = True
-        expected = [] if self.halted else self._onwards(step)
-        if fact.name == "step-completed" and fact.result == {"timed_out": True}:
+        expected = [] if self.halted or self.is_undone else self._onwards(step)
+        is_late = fact.name == "step-completed" and fact.result == {"timed_out": True}
+        if is_late and not self.is_undone:
             expected = step["on_timeout"]
         self._expect(fact.to == expected, f"{fact.step} led to {fact.to}, not {expected}")
         self._arrive(fact.to)
@@ -130,7 +140,11 @@ class Walk:
         self.document[fact.step] = {"error": error}
         on_error = self.steps[fact.step].get("on_error", [])
         if fact.then == "dead-letter":
-            may_die = not on_error or fact.error["kind"] in ("crash", "limit", "expired")
+            may_die = (
+                not on_error
+                or self.is_undone
+                or fact.error["kind"] in ("crash", "limit", "expired")
+            )
             self._expect(may_die, f"{fact.step} is a dead letter in spite of on_error")
             self.open[visit] = "dead"
         else:

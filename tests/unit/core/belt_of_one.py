@@ -60,6 +60,7 @@ def _step(each: dict[str, Any], ids: list[str]) -> Step:
         prev=tuple(each.get("prev", ())),
         on_error=tuple(each.get("on_error", ())),
         on_timeout=tuple(each.get("on_timeout", ())),
+        undo=each.get("undo", ""),
         retry=RetryPolicy(**each.get("retry", {})),
         timeout_ms=each.get("timeout_ms", 30_000),
         max_visits=each.get("max_visits", 1_000),

@@ -72,3 +72,39 @@ def test_a_run_for_each_of_what_is_no_list_is_told(given: str, finding: str) -> 
 
 def test_a_child_may_read_its_item() -> None:
     assert lines(check("  - {id: a, module: set, with: {n: '{{ item.n }}'}}\n").findings) == []
+
+
+def test_a_step_that_only_undoes_is_reached() -> None:
+    checked = check(
+        "  - {id: a, module: log, with: {message: a}, undo: u}\n"
+        "  - {id: u, module: log, with: {message: '{{ a.message }}'}}\n"
+    )
+    assert lines(checked.findings) == []
+    assert checked.process is not None
+    assert checked.process.steps["a"].undo == "u"
+
+
+@pytest.mark.parametrize(
+    ("undo", "finding"),
+    [
+        ("nowhere", 'no step has the id "nowhere"'),
+        ("a", "a step cannot undo itself"),
+        ("[u]", "undo"),
+    ],
+)
+def test_an_undo_that_cannot_be_is_told(undo: str, finding: str) -> None:
+    checked = check(
+        f"  - {{id: a, module: log, with: {{message: a}}, undo: {undo}, next: [u]}}\n"
+        "  - {id: u, module: log, with: {message: b}}\n"
+    )
+    assert checked.process is None
+    assert finding in lines(checked.findings)[0]
+
+
+def test_routes_that_undoing_does_not_follow_are_warned_of() -> None:
+    checked = check(
+        "  - {id: a, module: log, with: {message: a}, undo: u}\n"
+        "  - {id: u, module: log, with: {message: b}, next: [a]}\n"
+    )
+    (line,) = lines(checked.findings)
+    assert '"u" only undoes, and next is not followed then' in line

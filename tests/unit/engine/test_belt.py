@@ -6,11 +6,12 @@ import json
 
 import msgspec
 
-from beltline.core.inputs import Answered, Cancel, Retry
+from beltline.core.inputs import Answered, Cancel, Retry, encode_message
 from beltline.core.limits import TINY
 from beltline.engine.belt import RUN_AHEAD
 from beltline.engine.ports import Posted
-from beltline.engine.records import JournalRow
+from beltline.engine.records import JournalRow, Message
+from beltline.engine.work import Noticed
 from tests.simulation.workload import step
 from tests.unit.engine.desk import Desk
 
@@ -24,6 +25,8 @@ FORK = {
     "start": ["a", "b"],
     "steps": [step("a", retry={"attempts": 1}), step("b")],
 }
+
+UNDONE = {"process": "undone", "steps": [step("a", undo="u", next_=["b"]), step("b"), step("u")]}
 
 
 def test_a_run_goes_step_by_step_to_its_end() -> None:
@@ -118,6 +121,17 @@ def test_a_command_reaches_a_run_in_memory() -> None:
     assert desk.disk.inbox == {}
     desk.answer("a", {"v": 1})
     assert desk.events(key)[-1] == "run-cancelled"
+
+
+def test_what_was_decided_in_the_commit_of_an_order_to_undo_is_not_called() -> None:
+    desk = Desk(UNDONE)
+    key = desk.submit().key
+    order = Message(1, key, encode_message(Cancel("a mistake", undo=True)))
+    answered = Posted(key, Answered("a", 1, 1, {"v": 1}, 7))
+    desk.mailbox.post([answered, Noticed(order)])
+    desk.wait(0)
+    assert desk.events(key)[-2:] == ["undo-started", "step-started"]
+    assert desk.called == ["a", "u"]
 
 
 def test_a_command_that_does_not_fit_is_refused_in_the_journal_and_gone() -> None:

@@ -94,6 +94,7 @@ def messages(turn: Turn) -> list[tuple[str, Message]]:
                 told.append((parent.run, ended))
             elif isinstance(event, RunStopped):
                 told.append((parent.run, ChildHalted(*place, event.reason)))
+    told += [(id, Cancel(f"its parent {run.id} is undone", undo=True)) for id in turn.let_go]
     if turn.ended:
         told += [
             (child, Cancel(f"its parent {run.id} has ended"))
