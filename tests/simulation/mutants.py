@@ -323,8 +323,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             run.Run,
             "next_at",
-            'if visit.phase != "dead" and',
-            'if visit.phase not in ("dead", "parked") and',
+            "if visit.at and",
+            'if visit.at and visit.phase != "parked" and',
         ),
     ),
     between_nodes(
