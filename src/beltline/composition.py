@@ -99,10 +99,10 @@ async def running_hub(
 
     Raises `SettingsError`, and the errors of `stores.open_store`.
     """
-    if url is None and not home.settings.store.url:
-        home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    files = read_home(home)
     is_one_of_many = is_shared(url or home.store_url)
+    if not is_one_of_many and (durable or url is None):
+        home.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its key, too
+    files = read_home(home)
     key = hub_key(home, is_shared=is_one_of_many)
     if key is None and is_one_of_many and files.catalog.remotes():
         raise SettingsError(

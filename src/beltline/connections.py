@@ -45,6 +45,8 @@ class Connections:
         if ready is not None or file is None:
             return ready
         secret = None if file.secret is None else self.secret(file.secret.name)
+        if secret is not None and file.user:
+            self._redaction.add(f"{file.user}:{secret.strip()}")  # as `Authorization: Basic` has it
         ready = Connection(
             name=file.name,
             kind=file.kind,

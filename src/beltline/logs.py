@@ -27,10 +27,13 @@ class Redaction:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """From now on, this text is taken out, and as base64; the longest ones first."""
-        if len(secret) >= _SHORTEST_SECRET and secret not in self._secrets:
-            self._secrets += (secret, base64.b64encode(secret.encode()).decode())
-            self._secrets.sort(key=len, reverse=True)
+        """From now on, this text is taken out, and each of its lines, also as base64; the longest
+        ones first.
+        """
+        for text in (secret, *map(str.strip, secret.splitlines())):
+            if len(text) >= _SHORTEST_SECRET and text not in self._secrets:
+                self._secrets += (text, base64.b64encode(text.encode()).decode())
+        self._secrets.sort(key=len, reverse=True)
 
     def __call__(
         self, _logger: Any, _method: str, line: MutableMapping[str, Any]

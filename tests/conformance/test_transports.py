@@ -61,14 +61,17 @@ async def test_a_handler_knows_its_attempt_its_key_and_its_deadline(
     stand: Stands,
 ) -> None:
     async with stand() as on:
-        calls = [on.call("tell", visit=3, attempt=1), on.call("tell", visit=3, attempt=2)]
+        calls = [
+            on.call("tell", visit=3, attempt=1),
+            on.call("tell", visit=3, attempt=2, is_repeat=True),
+        ]
         first, second = await on.answers(*calls)
     key = idempotency_key(RUN, "tell", 3)
     place = {"run": RUN, "step": "tell", "visit": 3, "key": key}
     for answer, attempt in ((first, 1), (second, 2)):
         deadline_ms = answer.result.pop("deadline_ms")
         assert abs(deadline_ms - calls[attempt - 1].call.deadline) < 1_000
-        assert answer.result == {**place, "attempt": attempt}
+        assert answer.result == {**place, "attempt": attempt, "repeat": attempt == 2}
     assert (first.attempt, second.attempt) == (1, 2)
 
 

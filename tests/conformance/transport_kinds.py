@@ -103,6 +103,7 @@ async def tell(config: WorkConfig, context: Context) -> dict[str, Any]:
         "attempt": context.attempt,
         "key": context.key,
         "deadline_ms": context.deadline_ms,
+        "repeat": context.is_repeat,
     }
 
 
@@ -210,6 +211,7 @@ class Stand:
         visit: int = 1,
         attempt: int = 1,
         timeout_ms: int = 30_000,
+        is_repeat: bool = False,
     ) -> Dispatched:
         """A call as the belt makes it."""
         template, _ = compile_value({}, frozenset(), ())
@@ -223,7 +225,8 @@ class Stand:
             transport=self.kind,
         )
         deadline = self.clock.now() + timeout_ms
-        call = Call(step, visit, attempt, {} if input is None else input, deadline)
+        given = {} if input is None else input
+        call = Call(step, visit, attempt, given, deadline, is_repeat)
         return Dispatched(visit.to_bytes(16), RUN, call)
 
     async def answers(self, *calls: Dispatched) -> list[Any]:

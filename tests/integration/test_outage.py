@@ -47,7 +47,7 @@ async def states(home: Path) -> dict[str, int]:
     """How many runs have which status."""
     store = await open_store(f"sqlite:///{home / 'data' / 'beltline.db'}")
     try:
-        records = await store.runs(RunFilter(), 1_000)
+        records = await store.runs(RunFilter(), 10_000)
     finally:
         await store.close()
     found: dict[str, int] = {}

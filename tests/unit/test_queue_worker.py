@@ -87,9 +87,16 @@ class FakeBroker:
                 return seen
 
 
-def call(handle: int, identity: str = "1", body: bytes | None = None, **more: Any) -> Delivery:
+def call(
+    handle: int,
+    identity: str | None = "1",
+    body: bytes | None = None,
+    *,
+    is_again: bool = False,
+    **more: Any,
+) -> Delivery:
     given = event(results="results", ticket="ticket", **more) if body is None else body
-    return Delivery(given, [], {}, identity, handle)
+    return Delivery(given, [], {}, identity, handle, is_again=is_again)
 
 
 @asynccontextmanager
@@ -143,6 +150,31 @@ async def test_a_call_that_a_broker_brings_again_is_not_begun_twice(
         assert await broker.until("acknowledge", 4) == ["acknowledge"]
     assert gate.entered == 1
     assert len(broker.sent) == 2
+
+
+async def test_calls_that_nothing_tells_apart_are_all_done() -> None:
+    gate = Gate()
+    async with worker(gate) as (broker, _):
+        for handle in (1, 2):
+            broker.calls.put_nowait(call(handle, None, module="waits@1"))
+        await gate.have_entered(2)
+        gate.open()
+        await broker.until("acknowledge")
+        await broker.until("acknowledge")
+        broker.calls.put_nowait(call(3, None, module="waits@1"))
+        await broker.until("acknowledge", 3)
+    assert len(broker.sent) == 3
+
+
+@pytest.mark.parametrize(("repeat", "is_again"), [(False, False), (True, False), (False, True)])
+async def test_a_handler_knows_that_a_call_may_have_been_done_before(
+    repeat: bool, is_again: bool
+) -> None:
+    async with worker() as (broker, _):
+        broker.calls.put_nowait(call(1, module="tell@1", repeat=repeat, is_again=is_again))
+        await broker.until("acknowledge")
+    told = msgspec.json.decode(read_answer_event(broker.sent[0]).data.answer)["result"]
+    assert told["repeat"] is (repeat or is_again)
 
 
 async def test_an_answer_is_sent_until_the_broker_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

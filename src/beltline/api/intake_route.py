@@ -34,7 +34,7 @@ from beltline.definition.telegram import TelegramWay
 from beltline.definition.webhook import WebhookWay
 from beltline.engine.attachments import Attachment
 from beltline.engine.ids import id_of
-from beltline.engine.ports import NotFound
+from beltline.engine.ports import NotFound, StoreAway, StoreFull
 from beltline.engine.records import NewRequest, Repeat
 from beltline.engine.release_plan import drained_at
 from beltline.engine.releaser import release_now
@@ -105,6 +105,13 @@ class IntakeRoute:
                     "in-doubt",
                     "It is not known whether the request was stored: the hub is stopping. Send it"
                     " again; under an identity it is taken in once.",
+                )
+            )
+        except (StoreAway, StoreFull) as trouble:
+            self._log_once("the store cannot be used", name, str(trouble))
+            answer = answer_of(
+                unavailable(
+                    "not-accepting", "No request can be accepted now: the store cannot be used."
                 )
             )
         except SenderGone:

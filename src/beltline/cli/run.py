@@ -36,10 +36,11 @@ def run(
 ) -> None:
     """Take one request through a process, for real, and print where it went."""
     request = _read_request(data)
-    configure_logs(Redaction())
+    redaction = Redaction()
+    configure_logs(redaction)
     file = _file_of(process, home)
     where = open_home(home) if home != Path() or _is_inside(file, home) else home_of(file)
-    view = asyncio.run(_carry(where, file, request))
+    view = asyncio.run(_carry(where, file, request, redaction))
     told = {"status": view.status, "path": view.path, "document": view.document}
     if view.status == "completed":
         told["result"] = view.result
@@ -77,10 +78,10 @@ def _file_of(process: str, home: Path) -> Path:
     return fail(f"there is no process {process!r} in {home / 'processes'}")
 
 
-async def _carry(home: Home, file: Path, request: Any) -> RunView:
+async def _carry(home: Home, file: Path, request: Any, redaction: Redaction) -> RunView:
     with tempfile.TemporaryDirectory(prefix="beltline-run-") as folder:
         url = f"sqlite:///{folder}/run.db"
-        async with running_hub(home, url=url, durable=False) as running:
+        async with running_hub(home, url=url, durable=False, redaction=redaction) as running:
             for finding in (*running.files.findings, *await publish_file(file, running.processes)):
                 say(str(finding))
             if file.stem not in running.processes.names():

@@ -57,6 +57,10 @@ class StepCall(msgspec.Struct, frozen=True):
         Text, Meta(description="ISO 8601, by the hub's clock; a later answer does not count.")
     ]
     input: Annotated[Any, Meta(description="The step's parameters.")]
+    repeat: Annotated[
+        bool,
+        Meta(description="An earlier attempt may have been carried out: look for its effect."),
+    ] = False
     connection: Annotated[
         CalledConnection | None, Meta(description="Null where the step names none.")
     ] = None
@@ -161,6 +165,7 @@ def event_of(
         key=idempotency_key(call.run, step, visit),
         deadline=moment(asked.deadline),
         input=asked.input,
+        repeat=asked.is_repeat,
         connection=connection,
         callback=callback,
         results=results,

@@ -162,7 +162,7 @@ class Dispatcher:
         sent.left -= 1
         if sent.left:
             return
-        sent.line.under_way -= 1
+        sent.line.ended(sent.turn)
         requests = max(1, *(call.requests for call in sent.unit.calls))
         # A clock that was set meanwhile must not make people wait for days.
         took_ms = min(now - sent.at, max(c.call.step.timeout_ms for c in sent.unit.calls))
@@ -197,7 +197,7 @@ class Dispatcher:
         units = line.units()
         now = self._clock.now()
         if line.breaker is not None and (room := line.breaker.room(now)) is not None:
-            units = units[: max(0, room - line.under_way)]
+            units = units[: max(0, room - line.under_way_now())]
         clearings = line.clearings
         granted, waits = await self._granted(line, units)
         if line.clearings != clearings:  # while the store was asked
@@ -227,9 +227,11 @@ class Dispatcher:
             refused = asking[number:]
             for limits in {unit.rule.limits for unit in refused}:
                 waits[limits] = gate.wait_ms, f"waits for the limit of {name}"
-            units = [unit for unit in units if unit not in refused]
+            gone = set(map(id, refused))
+            units = [unit for unit in units if id(unit) not in gone]
+        kept = set(map(id, units))
         for gate, unit in drawn:
-            if unit not in units:
+            if id(unit) not in kept:
                 gate.give_back(min(unit.cost, gate.rule.burst))
         return units, waits
 

@@ -58,6 +58,7 @@ class Line:
         self.name = name
         self.breaker = Breaker() if has_breaker else None
         self.under_way = 0
+        self._of_turn = (0, 0)  # a turn of the breaker, and how many that went out in it are out
         self.parked = 0  # since the start
         self.clearings = 0
         self._waiting: dict[str, list[_Waiting]] = {}
@@ -70,6 +71,26 @@ class Line:
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
+
+    def begun(self, turn: int) -> None:
+        """A unit goes out in this turn of the breaker."""
+        self.under_way += 1
+        of, number = self._of_turn
+        self._of_turn = (turn, number + 1 if of == turn else 1)
+
+    def ended(self, turn: int) -> None:
+        """A unit that went out in that turn has ended."""
+        self.under_way -= 1
+        of, number = self._of_turn
+        if of == turn:
+            self._of_turn = (of, number - 1)
+
+    def under_way_now(self) -> int:
+        """How many units are out that say something of the other side as it is now: those from
+        before an outage may hang for long, and are not to keep a probe from going.
+        """
+        of, number = self._of_turn
+        return number if self.breaker is None or of == self.breaker.turn else 0
 
     def add(self, rule: CallRule, call: Dispatched, now: int) -> None:
         """A call comes. One that may be a repeat, and that might have a second effect, first looks

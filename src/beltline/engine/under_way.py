@@ -55,7 +55,7 @@ class UnderWay:
         """A unit goes out."""
         turn = line.breaker.turn if line.breaker is not None else 0
         sent = Sent(line, gates, unit, len(unit.calls), now, turn)
-        line.under_way += 1
+        line.begun(turn)
         for call in unit.calls:
             asked = call.call
             place = (call.key, asked.step.id, asked.visit, asked.attempt)

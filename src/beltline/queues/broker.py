@@ -14,6 +14,7 @@ from beltline.sdk import ClientFailed, Connection
 from beltline.sources.queue.broker import Broker, Delivery
 from beltline.transports.queue import Post
 
+FORGET_MS = 2 * 86_400_000  # places that nobody asks go, such as those of hubs that are no more
 KEEP_MS = 86_400_000  # an attempt lasts a day at the most: older calls and answers are of no use
 
 

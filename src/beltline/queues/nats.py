@@ -3,7 +3,8 @@
     PREFIX-calls     PREFIX.calls.>      kept for a day; a durable consumer for each module
     PREFIX-results   PREFIX.results.>    the same for each hub
 
-An operator who wants replicas makes the streams beforehand; they are used as they are.
+Consumers that nobody asks for two days go, and no message with them. An operator who wants replicas
+makes the streams beforehand; they are used as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from beltline.clients.account import words
 from beltline.clients.nats import NatsPublisher
 from beltline.definition.queue import NatsQueue
 from beltline.engine.contract import EVENT_MEDIA
-from beltline.queues.broker import KEEP_MS
+from beltline.queues.broker import FORGET_MS, KEEP_MS
 from beltline.sdk import ClientFailed, Connection
 from beltline.sources.queue.broker import Broker
 from beltline.sources.queue.nats import NatsBroker
@@ -69,7 +70,10 @@ class NatsCalls:
     def receiver(self, place: str, in_flight: int) -> Broker:
         stream, durable = _stream_of(place)
         queue = NatsQueue(stream, place, durable)
-        return NatsBroker(queue, self._account, source=durable, in_flight=in_flight)
+        forget_s = FORGET_MS / 1_000
+        return NatsBroker(
+            queue, self._account, source=durable, in_flight=in_flight, forget_s=forget_s
+        )
 
 
 def _stream_of(place: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ taken is claimed by the others after a minute, and at once where it was given ba
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -13,13 +14,14 @@ from collections.abc import Callable
 
 from beltline.clients.redis import RedisPublisher, open_redis
 from beltline.definition.queue import RedisQueue
-from beltline.queues.broker import KEEP_MS
+from beltline.queues.broker import FORGET_MS, KEEP_MS
 from beltline.sdk import Connection
 from beltline.sources.queue.broker import Broker, Delivery
 from beltline.sources.queue.redis import RedisBroker
 from beltline.transports.queue import Post
 
 GROUP = "beltline"
+RENEW_S = 3_600.0
 _BODY = "event"
 _NOBODY = "given-back"
 _LONG_AGO_MS = 86_400_000  # idle for so long, it is claimed at the next look
@@ -38,6 +40,20 @@ class RedisPost(RedisPublisher):
 
 class RedisReceiver(RedisBroker):
     """Receives calls, or answers (`sources.queue.broker.Broker`)."""
+
+    _renew_at = 0.0
+
+    @property
+    def _is_of_results(self) -> bool:
+        return ".results." in self.stream
+
+    async def receive(self, most: int) -> list[Delivery]:
+        now = asyncio.get_running_loop().time()
+        if self._is_of_results and now >= self._renew_at:
+            # That of a hub that is no more goes. What calls wait in stays: workers come and go.
+            await self.client.pexpire(self.stream, FORGET_MS)
+            self._renew_at = now + RENEW_S
+        return await super().receive(most)
 
     async def acknowledge(self, delivery: Delivery) -> None:
         id, _ = delivery.handle

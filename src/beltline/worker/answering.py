@@ -52,7 +52,10 @@ class AnswerLine:
         """Leaves."""
         post, self._post = self._post, None
         if post is not None:
-            await post.close()
+            try:
+                await post.close()
+            except Exception as trouble:  # noqa: BLE001 - it is left anyway
+                _log.debug("a line did not close cleanly", reason=str(trouble))
 
     async def _opened(self) -> Post:
         async with self._opening:

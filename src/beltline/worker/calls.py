@@ -68,11 +68,13 @@ class WorkerCalls:
             self.is_stopping = True
             asyncio.get_running_loop().call_later(grace_s, self.has_ended.set)
 
-    async def answer(self, called: StepCall, timeout_ms: int, deadline: int) -> Answer | None:
+    async def answer(
+        self, called: StepCall, timeout_ms: int, deadline: int, *, is_again: bool = False
+    ) -> Answer | None:
         """The answer to a call whose `deadline` is by this machine's clock; None where the worker
-        ended before there was one.
+        ended before there was one. With `is_again` another worker may have done this very call.
         """
-        call = self._call_of(called, timeout_ms, deadline)
+        call = self._call_of(called, timeout_ms, deadline, is_repeat=called.repeat or is_again)
         answered = self._waiting[call.key] = asyncio.get_running_loop().create_future()
         ended = asyncio.ensure_future(self.has_ended.wait())
         try:
@@ -89,7 +91,9 @@ class WorkerCalls:
             raise LookupError(f"the home of this worker has no connection {name!r}: see --home")
         return connection
 
-    def _call_of(self, called: StepCall, timeout_ms: int, deadline: int) -> Dispatched:
+    def _call_of(
+        self, called: StepCall, timeout_ms: int, deadline: int, *, is_repeat: bool
+    ) -> Dispatched:
         """The call as a transport knows it."""
         self._numbers += 1
         name, _, _ = called.module.partition("@")
@@ -102,7 +106,8 @@ class WorkerCalls:
             connection=None if called.connection is None else called.connection.name,
             timeout_ms=timeout_ms,
         )
-        call = Call(step, called.visit, called.attempt, called.input, deadline)
+        visit, attempt = called.visit, called.attempt
+        call = Call(step, visit, attempt, called.input, deadline, is_repeat)
         return Dispatched(self._numbers.to_bytes(16), called.run, call)
 
     async def _pass_on(self) -> None:

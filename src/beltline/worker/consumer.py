@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 import structlog
 
@@ -24,20 +24,22 @@ _log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """Has `handle` do each call that waits at a place; it tells whether the call is done with."""
+    """Has `handle` do each call that waits at a place, told whether the broker gave it before; it
+    tells whether the call is done with.
+    """
 
     def __init__(
         self,
         place: str,
         broker: CallBroker,
         concurrency: int,
-        handle: Callable[[bytes], Awaitable[bool]],
+        handle: Callable[[bytes, bool], Awaitable[bool]],
     ) -> None:
         self._place = place
         self._broker = broker
         self._concurrency = concurrency
         self._handle = handle
-        self._here: dict[str, tuple[Broker, Delivery]] = {}
+        self._here: dict[Hashable, tuple[Broker, Delivery]] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_ended_one = asyncio.Event()
@@ -94,14 +96,15 @@ class Consumer:
                     await self._begin(receiver, delivery)
 
     async def _begin(self, receiver: Broker, delivery: Delivery) -> None:
-        mark = delivery.identity or ""
+        # Nothing tells a call without an identity from others.
+        mark: Hashable = delivery.identity or object()
         if mark in self._done:
             await receiver.acknowledge(delivery)
             return
         is_here = mark in self._here
         self._here[mark] = (receiver, delivery)
         if not is_here:
-            task = asyncio.create_task(self._work(mark, delivery.body))
+            task = asyncio.create_task(self._work(mark, delivery))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -109,14 +112,18 @@ class Consumer:
         self._tasks.discard(task)
         self._has_ended_one.set()
 
-    async def _work(self, mark: str, body: bytes) -> None:
+    async def _work(self, mark: Hashable, delivery: Delivery) -> None:
+        is_done = False
         try:
-            is_done = await self._handle(body)
+            is_done = await self._handle(delivery.body, delivery.is_again)
+        except Exception as trouble:  # noqa: BLE001 - then it is left to the broker
+            _log.error("a call was not answered", place=self._place, reason=repr(trouble))
         finally:
             receiver, delivery = self._here.pop(mark)
         if not is_done:
             return
-        self._done[mark] = None
+        if isinstance(mark, str):
+            self._done[mark] = None
         if len(self._done) > DONE_KEPT:
             self._done.popitem(last=False)
         try:

@@ -81,7 +81,7 @@ class QueueWorker:
         """How many calls are here."""
         return sum(consumer.under_way() for consumer in self._consumers)
 
-    async def _handle(self, body: bytes) -> bool:
+    async def _handle(self, body: bytes, is_again: bool) -> bool:
         """One call. Tells whether it is done with; if not, it is left to the broker."""
         try:
             event = read_event(body)
@@ -93,23 +93,26 @@ class QueueWorker:
         if not event.data.results or not event.data.ticket:
             _log.warning("a call is dropped", reason="it does not say where its answer goes")
             return True
-        told = await self._told(event, max(0, left_ms))
+        told = await self._told(event, max(0, left_ms), is_again=is_again)
         if told is None:
             return False
         try:
             await self._send(event, told, deadline)
         except TooLarge as refused:
-            await self._send(event, problem_bytes("limit", str(refused)), deadline)
+            try:
+                await self._send(event, problem_bytes("limit", str(refused)), deadline)
+            except TooLarge as again:  # the hub's deadline tells it
+                _log.warning("an answer cannot be told", reason=str(again))
         return True
 
-    async def _told(self, event: CallEvent, left_ms: int) -> bytes | None:
+    async def _told(self, event: CallEvent, left_ms: int, *, is_again: bool) -> bytes | None:
         """The JSON of the answer; None where this worker ends before there is one."""
         if not left_ms:
             return problem_bytes("retry", "the call came after its deadline")
         try:
             async with asyncio.timeout(left_ms / 1_000):
                 deadline = self._clock.now() + left_ms
-                answer = await self._calls.answer(event.data, left_ms, deadline)
+                answer = await self._calls.answer(event.data, left_ms, deadline, is_again=is_again)
         except TimeoutError:
             return problem_bytes("retry", "there was no answer before the deadline")
         if answer is None:

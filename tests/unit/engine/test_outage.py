@@ -97,6 +97,17 @@ def test_an_outage_calls_nobody_but_probes_fails_nothing_and_ends_by_itself() ->
     assert parks <= 12
 
 
+def test_calls_from_before_an_outage_that_hang_keep_no_probe_from_going() -> None:
+    it = frail()
+    for _ in range(20):
+        it.submit({})
+    hanging, it.calls[:] = it.calls[FAILURES:], it.calls[:FAILURES]
+    assert refuse_all(it) == FAILURES
+    assert len(hanging) == 20 - FAILURES
+    it.wait(1_500)
+    assert len(it.calls) == 1
+
+
 def test_while_it_comes_back_few_go_at_a_time() -> None:
     it = frail()
     for _ in range(30):

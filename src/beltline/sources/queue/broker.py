@@ -33,8 +33,8 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
 
     `where` is shown in `meta.queue`; `identity` is what tells it from every other one, None where
     the broker and its sender give nothing. Those of one `line` are taken in one after another.
-    `fields` are the entries of a broker whose messages have no body but fields. `handle` is the
-    broker's own.
+    `fields` are the entries of a broker whose messages have no body but fields. With `is_again` the
+    broker gave it before, to this node or another. `handle` is the broker's own.
     """
 
     body: bytes
@@ -44,6 +44,7 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
     handle: Any
     line: Hashable = None
     fields: dict[str, str] | None = None
+    is_again: bool = False
 
 
 class Broker(Protocol):

@@ -26,11 +26,20 @@ _MORE_S = 0.05
 class NatsBroker:
     """A connection to NATS (`broker.Broker`)."""
 
-    def __init__(self, queue: NatsQueue, connect: Connect, *, source: str, in_flight: int) -> None:
+    def __init__(
+        self,
+        queue: NatsQueue,
+        connect: Connect,
+        *,
+        source: str,
+        in_flight: int,
+        forget_s: float | None = None,
+    ) -> None:
         self._queue = queue
         self._connect = connect
         self._durable = queue.durable or f"beltline-{source.replace('.', '-')}"
         self._in_flight = in_flight
+        self._forget_s = forget_s  # a consumer that nobody asks for so long goes
         self._client: Client | None = None
         self._pull: JetStreamContext.PullSubscription | None = None
         self._is_busy = True
@@ -52,6 +61,7 @@ class NatsBroker:
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=ACK_WAIT_S,
                 max_ack_pending=max(1_000, self._in_flight),
+                inactive_threshold=self._forget_s,
             ),
         )
 
@@ -122,4 +132,5 @@ def _delivery(message: Msg) -> Delivery:
         where={"stream": about.stream, "sequence": sequence, "subject": message.subject},
         identity=sent(id) if id else placed(about.stream, sequence, at),
         handle=message,
+        is_again=about.num_delivered > 1,
     )

@@ -92,6 +92,7 @@ def _delivery(message: AbstractIncomingMessage) -> Delivery:
         where={"exchange": message.exchange or "", "routing_key": message.routing_key or ""},
         identity=sent(message.message_id) if message.message_id else None,
         handle=message,
+        is_again=bool(message.redelivered),
     )
 
 

@@ -62,14 +62,15 @@ class RedisBroker:
             await self._client.aclose()
 
     async def receive(self, most: int) -> list[Delivery]:
-        entries = await self._former(most) or await self._claimed(most) or await self._new(most)
+        before = await self._former(most) or await self._claimed(most)
+        entries = before or await self._new(most)
         deliveries = []
         for id, fields in entries:
             if fields is None:  # trimmed from the stream before it was acknowledged
                 await self.client.xack(self.stream, self._group, id)
             elif id not in self.here:
                 self.here.add(id)
-                deliveries.append(self._delivery(id, fields))
+                deliveries.append(self._delivery(id, fields, is_again=bool(before)))
         return deliveries
 
     async def _former(self, most: int) -> list[_Entry]:
@@ -105,7 +106,7 @@ class RedisBroker:
         streams = answer.values() if isinstance(answer, dict) else [one[1] for one in answer]
         return [entry for entries in streams for entry in entries]
 
-    def _delivery(self, id: bytes, fields: _Fields) -> Delivery:
+    def _delivery(self, id: bytes, fields: _Fields, *, is_again: bool) -> Delivery:
         texts: dict[str, str] | None = None
         body, headers = b"", fields
         if self._queue.field is None:
@@ -121,6 +122,7 @@ class RedisBroker:
             identity=placed(self.stream, id.decode()),
             handle=(id, fields),
             fields=texts,
+            is_again=is_again,
         )
 
     async def acknowledge(self, delivery: Delivery) -> None:
