@@ -6,20 +6,36 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from beltline.cli.check import check_file, home_of
 from beltline.core.model import Process
 from beltline.home_files import HomeFiles, read_home
-from tests.docs.pattern_plays import ROWS, Row
 from tests.docs.played_processes import Play, process_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "patterns.md"
 FOLDER = ROOT / "examples" / "patterns"
 FILES = sorted(FOLDER.glob("*.yaml"))
-# A row: number, name, verdict, how or why not, the link to the file.
+
+
+class Case(msgspec.Struct, forbid_unknown_fields=True):
+    """One play of `file`, as `pattern_plays.yaml` has it."""
+
+    file: str
+    play: str
+    request: dict[str, Any] = {}
+    said: list[str] | None = None
+    result: Any = None
+
+
+CASES = msgspec.yaml.decode(
+    Path(__file__).with_name("pattern_plays.yaml").read_bytes(), type=list[Case]
+)
+# A row of the page: number, name, verdict, how or why not, the link to the file.
 LINE = re.compile(
     r"^\| (\d+) \| ([^|]+) \| (yes|partly|no) \| ([^|]+) \|(?: ([^|]*))? \|$", re.MULTILINE
 )
@@ -54,17 +70,17 @@ def test_a_file_checks_and_says_what_to_see(file: Path) -> None:
     assert file.read_text("utf-8").startswith("# ")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.file)
-def test_a_file_plays_its_pattern(row: Row) -> None:
-    play = Play(processes(), row.file, row.request)
-    for line in re.split(r"[;\n]\s*", row.play):
-        told, where = line.split(" -> ")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
+def test_a_file_plays_its_pattern(case: Case) -> None:
+    play = Play(processes(), case.file, case.request)
+    for line in case.play.splitlines():
+        told, where = re.split(r" +-> ", line)
         play.move(told)
         assert f"{told} -> {play.where}" == f"{told} -> {where}"
-    if row.said is not None:
-        assert play.said == row.said
-    if row.result is not None:
-        assert play.first.last_result == row.result
+    if case.said is not None:
+        assert play.said == case.said
+    if case.result is not None:
+        assert play.first.last_result == case.result
 
 
 def test_the_page_has_each_pattern_once_with_its_file_or_with_a_reason() -> None:
@@ -89,7 +105,7 @@ def test_the_page_counts_its_verdicts() -> None:
 
 def test_each_file_is_linked_and_played_or_called_by_one_that_is() -> None:
     linked = {link[2] for link in LINK.finditer(PAGE.read_text("utf-8"))}
-    assert linked == {row.file for row in ROWS}
+    assert linked == {case.file for case in CASES}
     texts = [file.read_text("utf-8") for file in FILES]
     called = {name for name in processes() if any(f"{{process: {name}" in text for text in texts)}
     assert processes().keys() == linked | called
