@@ -18,7 +18,8 @@ The moves:
     +1h                    time passes
     cancel, undo           what a person may do with the first run
 
-Calls of `set` are answered at once.
+Calls of `set` are answered at once. That events are kept is the store's work, only imitated here;
+tests/integration/test_pattern_files.py has it in a whole hub.
 
 Where several runs are, ` / ` stands between them, as they began. Those that were called and have
 completed are left out.

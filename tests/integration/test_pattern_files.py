@@ -22,6 +22,7 @@ from tests.unit.api.calling import call
 
 FOLDER = Path(__file__).parents[2] / "examples" / "patterns"
 STARTED = (
+    "15-instances-not-known-before",
     "16-deferred-choice",
     "22-recursion",
     "23-transient-trigger",
@@ -108,6 +109,19 @@ async def test_a_process_calls_itself(tmp_path: Path) -> None:
     async with patterns(tmp_path) as hub:
         run = await hub.start("22-recursion", {"boxes": 3}, "completed")
         assert run["result"] == {"opened": 3}
+
+
+async def test_events_in_quick_succession_begin_an_instance_each(tmp_path: Path) -> None:
+    async with patterns(tmp_path) as hub:
+        run = await hub.start("15-instances-not-known-before", {"order": "A-7"}, "waiting")
+        for name in ("lamp", "desk", "bed"):
+            await hub.event("parcel-came", data={"name": name})
+
+        async def are_weighed() -> bool:
+            told = await hub.ask("GET", f"/api/v1/runs/{run['id']}")
+            return sorted(told["path"]) == ["parcel"] * 3 + ["weighed"] * 3
+
+        await until(are_weighed)
 
 
 async def test_of_a_deferred_choice_the_other_event_is_awaited_no_more(tmp_path: Path) -> None:
