@@ -147,9 +147,11 @@ def _check_meetings(
             ways_in = f'two ways from "{ids[first]}"'
         else:
             ways_in = f'"{ids[first]}" and "{ids[second]}", which run in parallel after {behind},'
+        is_end = steps[id].step.implementation == "stop@1"
+        what = "ends the run when the first has come" if is_end else "then runs once for each"
         report.warning(
             (*steps[id].place, "id"),
-            f'{ways_in} can both lead to "{id}", which then runs once for each',
+            f'{ways_in} can both lead to "{id}", which {what}',
             f'Name the steps before "{id}" in its `prev` to make it a join.',
         )
     if meetings.unexamined is not None:

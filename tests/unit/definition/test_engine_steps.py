@@ -28,6 +28,16 @@ def test_a_wait_with_both_of_its_ways_checks() -> None:
     assert checked.process.steps["w"].on_timeout == ("late",)
 
 
+def test_parallel_ways_into_a_stop_do_not_stop_it_twice() -> None:
+    ways = [f"  - {{id: {id}, module: log, with: {{message: m}}, next: [s]}}\n" for id in "ab"]
+    first = "  - {id: f, module: set, with: {}, next: [a, b]}\n"
+    (warning,) = check(first + "".join(ways) + "  - {id: s, module: stop, with: {}}\n").findings
+    assert warning.message == (
+        '"a" and "b", which run in parallel after "f", can both lead to "s", '
+        "which ends the run when the first has come"
+    )
+
+
 @pytest.mark.parametrize(
     ("step", "finding"),
     [
