@@ -17,3 +17,18 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     """
     with wanted(postgres(tmp_path_factory.mktemp("postgres"), durable=False)) as opened:
         yield opened
+
+
+# Files that take minutes: they begin first, so that no worker is left alone with one in the end.
+LONG = (
+    "test_planted_bugs.py",
+    "test_store_differential.py",
+    "test_simulation.py",
+    "test_rounds.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, in this order; all others as they were found."""
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))

@@ -10,11 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.simulation.checkers import CHECKERS
-from tests.simulation.matrix import finders
-from tests.simulation.mutants import MUTANTS
 from tests.simulation.options import draw, without_faults
-from tests.simulation.planting import Mutant
 from tests.simulation.playing import play, play_fleet
 
 FOLDER = Path(__file__).parent
@@ -81,16 +77,3 @@ def test_the_trace_does_not_depend_on_the_order_of_sets() -> None:
         for hash_seed in ("1", "2")
     }
     assert len(outputs) == 1
-
-
-@pytest.mark.timeout(300)  # some show in one of many hundred seeds
-@pytest.mark.slow
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_planted_bug_is_found_by_its_checker_alone(mutant: Mutant) -> None:
-    found = finders(mutant)
-    assert found.is_found, str(found)
-
-
-def test_every_checker_is_the_only_one_to_find_some_planted_bug() -> None:
-    # That each is found, and by that checker alone, is what the test above shows.
-    assert {mutant.found_by for mutant in MUTANTS} == set(CHECKERS)
