@@ -101,10 +101,6 @@ class Document:
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
-    def excerpt(self, start: int, end: int) -> str:
-        """The text between two offsets."""
-        return self._text[start:end]
-
     def graft(self, container: Any, offsets: list[int]) -> None:
         """Gives a container that the text does not hold its offsets: one per item of a list, a
         key's and a value's per key of a dict, in order.

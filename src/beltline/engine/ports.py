@@ -221,13 +221,13 @@ class Store(BufferStore, VerdictStore, LimitStore, EventStore, Protocol):
         ...
 
     async def put_value(self, space: str, key: str, value: bytes, expires_at: int | None) -> None:
-        """Remembers a JSON value."""
+        """Remembers a value, in place of an earlier one."""
         ...
 
     async def put_value_if_absent(
         self, space: str, key: str, value: bytes, expires_at: int | None, now: int
     ) -> bytes:
-        """Remembers a JSON value unless there is one that has not expired; gives the one that is
+        """Remembers a value unless there is one that has not expired; gives the one that is
         there now, which is that of whoever came first, over all nodes.
         """
         ...

@@ -1,5 +1,5 @@
-"""The way in of every request that is ready to be stored, whoever brings it: a sender at `/in/`, a
-feed, a person.
+"""The way in of every request that somebody brings: a sender at `/in/`, a feed, a person. What the
+hub makes by itself, at a schedule's time or of a batch, is stored where it is made.
 
     held: room in the buffer ──> intake ... commit ──> counted
     else: the process to start ──> intake ... commit
