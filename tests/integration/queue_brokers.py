@@ -18,6 +18,7 @@ from nats.js.errors import BadRequestError
 from paho.mqtt.enums import CallbackAPIVersion
 from redis.asyncio import Redis
 
+from beltline.clients.mqtt_pump import Pump
 from tests.servers.brokers import mosquitto, nats_server, rabbitmq, redis_server
 from tests.servers.daemon import LOOPBACK, Daemon
 
@@ -179,17 +180,21 @@ class Mqtt(_Served):
         await asyncio.to_thread(self._publish, place, bodies)
 
     def _publish(self, place: str, bodies: Sequence[bytes]) -> None:
-        client = self._client()
-        for body in bodies:
-            client.publish(f"{place}/x", body, qos=1).wait_for_publish(20)
-        client.disconnect()
-        client.loop_stop()
+        with self._client() as client:
+            for body in bodies:
+                client.publish(f"{place}/x", body, qos=1).wait_for_publish(20)
 
-    def _client(self) -> paho.Client:
+    @contextmanager
+    def _client(self) -> Iterator[paho.Client]:
         client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         client.connect(LOOPBACK, self._daemon.port)
-        client.loop_start()
-        return client
+        pump = Pump(client)
+        pump.start()
+        try:
+            yield client
+        finally:
+            client.disconnect()
+            pump.stop()
 
     async def refused(self, place: str) -> list[tuple[bytes, str]]:
         """It was published with `retain` nowhere, so somebody has to have listened before."""
@@ -200,18 +205,14 @@ class Mqtt(_Served):
         """What is published under a topic in the meantime."""
         heard: asyncio.Queue[paho.MQTTMessage] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        client = self._client()
 
         def on_message(_client: Any, _user: Any, message: paho.MQTTMessage) -> None:
             loop.call_soon_threadsafe(heard.put_nowait, message)
 
-        client.on_message = on_message
-        client.subscribe(topic, qos=1)
-        try:
+        with self._client() as client:
+            client.on_message = on_message
+            client.subscribe(topic, qos=1)
             yield heard
-        finally:
-            client.disconnect()
-            client.loop_stop()
 
 
 class Mqtt311(Mqtt):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -178,6 +180,15 @@ async def test_mqtt_takes_a_message(call: Calls, at: At, protocol: str) -> None:
     if is_5:
         assert dict(properties.UserProperty) == {"kind": "order", "idempotency-key": KEY}
         assert properties.ContentType == "application/json"
+
+
+async def test_mqtt_works_where_many_files_are_open(call: Calls, at: At) -> None:
+    _, account, place = at("mqtt")
+    with ExitStack() as opened:
+        for _ in range(1_100):  # the library's own thread knows none above 1,023
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        told = await call("publish.mqtt", account, topic=f"{place}/many", json=1)
+    assert told == {"received": False}
 
 
 async def test_mqtt_keeps_what_is_retained(call: Calls, at: At) -> None:

@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from beltline.clients.account import CONNECT_S, server_of, unreachable, words
+from beltline.clients.mqtt_pump import Pump
 from beltline.sdk import Client, ClientFailed, Connection, ConnectionKind, Http
 
 SCHEMES = {"mqtt": (1883, False), "mqtts": (8883, True)}
@@ -60,13 +61,14 @@ class MqttPublisher:
 
     def __init__(self, client: paho.Client, *, is_5: bool) -> None:
         self._client = client
+        self._pump = Pump(client)
         self._is_5 = is_5
         self._is_doubtful = False
         self._loop = asyncio.get_running_loop()
         self._most_bytes: int | None = None  # in one packet, where the broker tells
         self._waiting: dict[int, asyncio.Future[ReasonCode | None]] = {}
         self._let_in: asyncio.Future[ReasonCode] = self._loop.create_future()
-        # These are called by the client's own thread.
+        # These are called by the pump's thread.
         client.on_connect = lambda _c, _u, _f, code, told: self._later(self._on_connect, code, told)
         client.on_publish = lambda _c, _u, mid, code, _p: self._later(self._on_publish, mid, code)
         client.on_disconnect = lambda _c, _u, _f, code, _p: self._later(self._on_end, code)
@@ -80,8 +82,9 @@ class MqttPublisher:
         try:
             await asyncio.to_thread(self._client.connect, server.host, server.port, KEEPALIVE_S)
         except (OSError, ValueError) as wrong:
+            self._pump.stop()
             raise unreachable(connection, wrong) from wrong
-        self._client.loop_start()
+        self._pump.start()
         try:
             async with asyncio.timeout(CONNECT_S):
                 code = await self._let_in
@@ -103,7 +106,7 @@ class MqttPublisher:
     async def close(self) -> None:
         """Leaves."""
         self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        await asyncio.to_thread(self._pump.stop)
 
     async def publish(
         self,

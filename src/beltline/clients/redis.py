@@ -160,6 +160,9 @@ async def open_redis(connection: Connection) -> Redis:
     except (RedisError, OSError) as wrong:
         await client.aclose()
         raise unreachable(connection, wrong) from wrong
+    except BaseException:  # whoever asked is cancelled
+        await client.aclose()
+        raise
     return client
 
 

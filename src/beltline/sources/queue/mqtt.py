@@ -20,6 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from beltline.clients.account import Connect, Misconfigured, server_of
 from beltline.clients.mqtt import KEEPALIVE_S, SCHEMES, mqtt_of, properties_for
+from beltline.clients.mqtt_pump import Pump
 from beltline.definition.queue import MqttQueue
 from beltline.sources.queue.broker import BrokerLost, Delivery, Inflow
 
@@ -54,6 +55,7 @@ class MqttBroker:
         self._remember = remember
         self._is_5 = queue.protocol == "5"
         self._client: paho.Client | None = None
+        self._pump: Pump | None = None
         self._inflow = Inflow()
         self._open: deque[_Open] = deque()
 
@@ -70,7 +72,7 @@ class MqttBroker:
             connection, client=self._name, protocol=self._queue.protocol, stays=True
         )
 
-        # All of these are called by the client's own thread.
+        # All of these are called by the pump's thread.
         def on_connect(_c: Any, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
             loop.call_soon_threadsafe(_answer, connected, code, "does not let us in")
 
@@ -87,7 +89,8 @@ class MqttBroker:
         client.on_connect, client.on_subscribe = on_connect, on_subscribe
         client.on_disconnect, client.on_message = on_disconnect, on_message
         await asyncio.to_thread(self._open_connection, client, server.host, server.port)
-        client.loop_start()
+        self._pump = Pump(client)
+        self._pump.start()
         await connected
         former = await self._recall()
         await self._remember({"topic": self._queue.topic})
@@ -116,7 +119,8 @@ class MqttBroker:
     async def end(self) -> None:
         if self._client is not None:
             self._client.disconnect()
-            await asyncio.to_thread(self._client.loop_stop)
+        if self._pump is not None:
+            await asyncio.to_thread(self._pump.stop)
 
     def _break_off(self, reason: BrokerLost, asked: tuple[asyncio.Future[None], ...]) -> None:
         self._inflow.break_off(reason)
