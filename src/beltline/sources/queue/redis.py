@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from beltline.clients.account import CONNECT_S, Connect
 from beltline.clients.redis import redis_of
 from beltline.definition.queue import RedisQueue
-from beltline.sources.queue.broker import ASK_S, Delivery
+from beltline.sources.queue.broker import ASK_S, BrokerLost, Delivery
 from beltline.sources.queue.identity import placed
 
 CLAIM_MS = 60_000  # longer than the longest pause between two offers, after which `keep` is called
@@ -58,8 +58,10 @@ class RedisBroker:
                 raise
 
     async def end(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        # Whoever still has something to tell is not to open it once more.
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
     async def receive(self, most: int) -> list[Delivery]:
         before = await self._former(most) or await self._claimed(most)
@@ -142,7 +144,8 @@ class RedisBroker:
     @property
     def client(self) -> Redis:
         """The client, from `begin` on."""
-        assert self._client is not None
+        if self._client is None:
+            raise BrokerLost("this line to Redis has ended")
         return self._client
 
 
