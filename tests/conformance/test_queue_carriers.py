@@ -276,12 +276,15 @@ async def test_nodes_share_the_answers(server: BrokerServer) -> None:
 
         on.line.inbox = Counting()
         async with on.line.running_results():
-            count = 300
-            calls = [on.call("echo", {"number": n}, visit=n) for n in range(1, count + 1)]
-            answers = await on.answers(*calls)
+            first = 1
+            async with asyncio.timeout(60):
+                while not seen:  # the second begins when its broker lets it, and has its part then
+                    numbers = range(first, first + 300)
+                    calls = [on.call("echo", {"number": n}, visit=n) for n in numbers]
+                    answers = await on.answers(*calls)
+                    assert [one.visit for one in answers] == list(numbers)
+                    first = numbers.stop
             assert not on.rest()
-    assert [one.visit for one in answers] == list(range(1, count + 1))
-    assert seen  # the second had its part
 
 
 async def test_calls_of_a_worker_are_bounded_for_each_module(server: BrokerServer) -> None:
