@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from beltline.api.problem import Problem
 from beltline.catalog.catalog import Catalog
 from beltline.catalog.connection_tests import Examination
 from beltline.core.limits import Limits
@@ -25,8 +26,10 @@ from beltline.engine.workers import Workers
 from beltline.sources.door import Door
 from beltline.sources.feeding import Feeds
 from beltline.sources.firing import Firing
-from beltline.sources.notes import Notes
+from beltline.sources.headers import Headers, shown_headers
+from beltline.sources.notes import Came, Notes
 from beltline.sources.reception import Reception
+from beltline.sources.refusal import RequestRefused
 
 
 @dataclass(slots=True)
@@ -104,6 +107,14 @@ class Hub:
     def buffers(self) -> Buffers:
         """The buffers of the sources as they are now."""
         return Buffers(self.store, self.processes, self.clock, self.sources, self.held_counts)
+
+    def note_refused(self, source: Source, headers: Headers, why: RequestRefused | Problem) -> None:
+        """Has it seen that something was refused, of which nothing is kept but its headers."""
+        if self.notes.take_slot(source.name):
+            kept, names = shown_headers(headers, (), self.limits.request_header_bytes)
+            came = Came({"headers": kept, "headers_not_kept": names})
+            key, _ = self.reception.new_key()
+            self.notes.refused(source.name, key, came, why.status, why.kind, str(why))
 
     def wake_runs(self) -> None:
         """Runs may have become ready, and messages may wait: the loader is to look now."""

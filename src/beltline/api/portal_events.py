@@ -25,8 +25,6 @@ from beltline.engine.records import Repeat
 from beltline.sources.bitrix24.events import read_event
 from beltline.sources.bitrix24.feed import Bitrix24Feed
 from beltline.sources.door import NotTaken
-from beltline.sources.headers import Headers, shown_headers
-from beltline.sources.notes import Came
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.verification import Received, verifier_of
 
@@ -58,7 +56,7 @@ class PortalEvents:
             verifier_of(VerifyBitrix24(token), hub.secret)(Received(headers, body, hub.clock.now()))
             event = read_event(body, hub.limits)
         except (RequestRefused, Problem) as why:
-            self._note(source, headers, why)
+            hub.note_refused(source, headers, why)
             raise
         feed = hub.feeds.feed(source.name)
         if not isinstance(feed, Bitrix24Feed):
@@ -73,15 +71,6 @@ class PortalEvents:
             is_known = isinstance(outcome, Repeat)
             heard = Heard(event.name, "known" if is_known else "taken", id_of(outcome.key))
         return Answer(200, msgspec.json.encode(heard))
-
-    def _note(self, source: Source, headers: Headers, why: RequestRefused | Problem) -> None:
-        """Has it seen that an event was refused. Nothing of it is kept: what changed is listed."""
-        hub = self._hub
-        if hub.notes.take_slot(source.name):
-            kept, names = shown_headers(headers, (), hub.limits.request_header_bytes)
-            came = Came({"headers": kept, "headers_not_kept": names})
-            key, _ = hub.node.intake.new_key()
-            hub.notes.refused(source.name, key, came, why.status, why.kind, str(why))
 
 
 def _token(source: Source) -> SecretRef:

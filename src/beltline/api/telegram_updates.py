@@ -21,9 +21,7 @@ from beltline.engine.ids import id_of
 from beltline.engine.ports import StoreAway, StoreFull
 from beltline.engine.records import Repeat
 from beltline.sources.door import NotTaken
-from beltline.sources.headers import Headers, shown_headers
 from beltline.sources.json_body import read_json
-from beltline.sources.notes import Came
 from beltline.sources.refusal import RequestRefused
 from beltline.sources.telegram.hook import TelegramHook
 from beltline.sources.verification import check_telegram
@@ -55,7 +53,7 @@ class TelegramUpdates:
             check_telegram(webhook.secret, hub.secret, headers)
             value, _ = read_json(body, depth=hub.limits.request_depth)
         except (RequestRefused, Problem) as why:
-            self._note(source, headers, why)
+            hub.note_refused(source, headers, why)
             raise
         feed = hub.feeds.feed(source.name)
         if not isinstance(feed, TelegramHook):
@@ -72,15 +70,6 @@ class TelegramUpdates:
             is_known = isinstance(outcome, Repeat)
             heard = Heard("known" if is_known else "taken", id_of(outcome.key))
         return Answer(200, msgspec.json.encode(heard))
-
-    def _note(self, source: Source, headers: Headers, why: RequestRefused | Problem) -> None:
-        """Has it seen that something was refused that did not come from Telegram, or was broken."""
-        hub = self._hub
-        if hub.notes.take_slot(source.name):
-            kept, names = shown_headers(headers, (), hub.limits.request_header_bytes)
-            came = Came({"headers": kept, "headers_not_kept": names})
-            key, _ = hub.node.intake.new_key()
-            hub.notes.refused(source.name, key, came, why.status, why.kind, str(why))
 
 
 def _webhook(source: Source) -> TelegramWebhook:
